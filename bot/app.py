@@ -1,0 +1,126 @@
+"""Which Slack events reach the bot, when they are acknowledged, and the answers under way."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.error import BoltUnhandledRequestError
+from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.gate import question_from
+from bot.logs import event, where
+from bot.messages import Identity, Question
+
+log = logging.getLogger(__name__)
+
+# A question is written down within milliseconds. Slack sends an event again that was not
+# acknowledged within 3 seconds (docs.slack.dev/apis/events-api).
+Accept = Callable[[Question], Awaitable[bool]]
+Answer = Callable[[Question], Coroutine[Any, Any, None]]
+
+NOT_TAKEN = BoltResponse(status=503, body="shutting down")
+
+
+class Intake:
+    """Takes questions in, each once, and keeps the tasks that answer them."""
+
+    def __init__(self, bot: Identity, *, accept: Accept, answer: Answer) -> None:
+        self._bot = bot
+        self._accept = accept
+        self._answer = answer
+        self._answers: set[asyncio.Task[None]] = set()
+        self._is_open = True
+
+    async def on_event(self, body: dict[str, Any]) -> BoltResponse | None:
+        """Returns when the event may be acknowledged. Raises where it must not be."""
+        question = question_from(body, self._bot)
+        if question is None:
+            return None
+        if not self._is_open:
+            return NOT_TAKEN
+        if await self._accept(question):
+            event(
+                log,
+                "question.accepted",
+                channel=question.channel,
+                ts=question.ts,
+                user=question.user,
+            )
+            answering = asyncio.create_task(self._answer(question))
+            self._answers.add(answering)
+            answering.add_done_callback(self._answers.discard)
+        return None
+
+    def close(self) -> None:
+        """Takes no more questions. Slack sends those again that come from now on."""
+        self._is_open = False
+
+    async def finished(self, *, within: float) -> int:
+        """Waits for the answers under way, ``within`` seconds at most; how many are left."""
+        if not self._answers:
+            return 0
+        _, left = await asyncio.wait(self._answers, timeout=within)
+        return len(left)
+
+    async def abandon(self) -> None:
+        """Ends what is still under way, without another word."""
+        left = list(self._answers)
+        for answering in left:
+            answering.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+def bolt_app(
+    intake: Intake, bot: Identity, client: AsyncWebClient, *, signing_secret: str | None
+) -> AsyncApp:
+    """The Bolt app. Its listeners run before the acknowledgement, so they only write down.
+
+    ``client`` has no token: with one, Bolt would ask ``auth.test`` itself, and acknowledge and
+    drop the event where Slack refuses that call.
+    """
+    bolt_log = logging.getLogger("slack_bolt.bot")
+    bolt_log.setLevel(logging.ERROR)  # what it warns of is decided here
+    app = AsyncApp(
+        client=client,
+        authorize=_always(bot),
+        signing_secret=signing_secret or "",
+        process_before_response=True,
+        raise_error_for_unhandled_request=True,
+        attaching_conversation_kwargs_enabled=False,  # each `say` in a DM would read the thread
+        logger=bolt_log,
+    )
+
+    async def on_event(body: dict[str, Any]) -> BoltResponse | None:
+        return await intake.on_event(body)
+
+    app.event("app_mention")(on_event)
+    app.event("message")(on_event)
+    app.error(on_error)
+    return app
+
+
+async def on_error(error: Exception) -> BoltResponse:
+    """Acknowledges what nobody listens to; what failed stays unacknowledged, so it comes again."""
+    if isinstance(error, BoltUnhandledRequestError):
+        return BoltResponse(status=200)
+    event(
+        log,
+        "event.failed",
+        level=logging.ERROR,
+        type=type(error).__name__,
+        where=where(error),
+    )
+    return BoltResponse(status=500)
+
+
+def _always(bot: Identity) -> Callable[..., Awaitable[AuthorizeResult]]:
+    async def authorize() -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=None, team_id=bot.team, bot_user_id=bot.user, bot_id=bot.bot_id
+        )
+
+    return authorize

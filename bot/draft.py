@@ -1,0 +1,122 @@
+"""The growing text of an answer, as complete parts within Slack's limits."""
+
+from dataclasses import dataclass
+
+from bot.markdown import close, cut, neutralise
+
+# Characters of one part. A markdown block takes 12,000 (docs.slack.dev, "Markdown block"); the
+# rest is room for a closing fence and for text that is about to be cut.
+PART_LIMIT = 11_000
+
+# What stands within this many characters of a text's growing end may still read differently
+# (`@her` becomes `@here`), so text is cut only where it has grown that far beyond the limit.
+LOOKAHEAD = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One Slack message of an answer: complete Markdown, and what the bot says beneath it."""
+
+    text: str
+    notice: str = ""
+    is_last: bool = False  # of a finished answer
+    is_final: bool = False  # it will not change any more
+
+
+class Draft:
+    """The answer so far. The model's side pushes, Slack's side shows whatever is there.
+
+    Pushing costs next to nothing; the parts are worked out when somebody wants to show them.
+    Of one attempt's parts only the last changes as the text grows. When the model's stream breaks
+    and starts again, what people see stays until the new attempt has overtaken it.
+    """
+
+    def __init__(self, *, limit: int = PART_LIMIT) -> None:
+        self._limit = limit
+        self._text = _Text(limit)
+        self._again: _Text | None = None
+        self.notes: list[str] = []  # what the person should know, shown beneath the answer
+        self.waiting = ""  # what the answer waits for, shown while it does
+        self.ended = False
+
+    def push(self, text: str) -> None:
+        if self._again is None:
+            self._text.push(text)
+            return
+        self._again.push(text)
+        if self._again.length >= self._text.length:
+            self._text, self._again = self._again, None
+
+    def restart(self) -> None:
+        """The model begins anew; what was written stays until it has been written again."""
+        self._again = _Text(self._limit) if self._text.length else None
+        if self._again is None:
+            self._text = _Text(self._limit)
+
+    def end(self, note: str = "") -> None:
+        """No more text comes. With a note, something ended it early, and the longest text stays."""
+        if self._again is not None and not note:
+            self._text = self._again
+        self._again = None
+        if note:
+            self.notes = [*self.notes, note]
+        self.waiting = ""
+        self.ended = True
+
+    @property
+    def length(self) -> int:
+        """Characters that stand to be shown."""
+        return self._text.length
+
+    @property
+    def is_blank(self) -> bool:
+        """The newest attempt wrote nothing that one could read."""
+        return (self._again or self._text).is_blank
+
+    def parts(self) -> tuple[Part, ...]:
+        *sealed, growing = self._text.pieces(ended=self.ended)
+        notice = "\n".join([*self.notes, *([self.waiting] if self.waiting else [])])
+        earlier = tuple(Part(text, is_final=True) for text in sealed)
+        if not growing and not earlier and not (notice or self.ended):
+            return ()
+        return (*earlier, Part(growing, notice, is_last=self.ended, is_final=self.ended))
+
+
+class _Text:
+    """One attempt's text, cut into pieces as it grows."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._sealed: list[str] = []
+        self._safe = ""  # whole lines of the growing piece, already unable to ping
+        self._raw: list[str] = []  # what came since, the last line perhaps half a one
+        self.length = 0  # characters, as pushed
+        self.is_blank = True
+
+    def push(self, text: str) -> None:
+        self._raw.append(text)
+        self.length += len(text)
+        if self.is_blank and not text.isspace() and text:
+            self.is_blank = False
+
+    def pieces(self, *, ended: bool) -> list[str]:
+        """Complete pieces; all but the last are as they will stay."""
+        growing = self._growing()
+        slack = 0 if ended else LOOKAHEAD
+        while len(growing) > self._limit + slack:
+            head, rest = cut(growing, limit=self._limit)
+            self._sealed.append(head)
+            # What is neutral stays neutral when it is neutralised again.
+            self._safe, self._raw = "", [rest]
+            growing = self._growing()
+        return [*self._sealed, close(growing).rstrip() if growing else ""]
+
+    def _growing(self) -> str:
+        # Nothing that pings spans two lines, so whole lines need to be looked at only once.
+        lines, newline, half = "".join(self._raw).rpartition("\n")
+        self._safe += neutralise(lines) + newline
+        self._raw = [half]
+        if not self._sealed:
+            self._safe = self._safe.lstrip("\n")
+        growing = self._safe + neutralise(half)
+        return growing if growing.strip() else ""

@@ -1,0 +1,163 @@
+"""What can go wrong, as a tree. Each error says what a person in Slack should read.
+
+The sentence never holds an exception's text, a key or an address: those may carry secrets, and
+say nothing to the person who asked. ``str(error)`` is for the log.
+"""
+
+from typing import Literal
+
+from bot.messages import Outcome
+
+Service = Literal["Slack", "the model"]
+
+
+class BotError(Exception):
+    """Something that a person is told about in words."""
+
+    sentence = "Something went wrong on my side. It is in my log; please ask again in a moment."
+    outcome: Outcome = "failed"
+
+
+class Transient(BotError):
+    """It may work when tried again."""
+
+    def __init__(self, service: Service, reason: str, *, retry_after: float | None = None) -> None:
+        super().__init__(f"{service}: {reason}")
+        self.service = service
+        self.reason = reason
+        self.retry_after = retry_after  # seconds, where the service named them
+        self.sentence = self._sentence()
+
+    @property
+    def waiting(self) -> str:
+        """What the bot waits for, to be read after "waiting: "."""
+        return f"{self.service} does not answer"
+
+    def _sentence(self) -> str:
+        return (
+            f"I could not reach {self.service}, though I tried repeatedly. Please ask again later."
+        )
+
+
+class RateLimited(Transient):
+    """Refused for now: HTTP 429, or Slack's ``ratelimited`` and ``rate_limited``."""
+
+    def __init__(self, service: Service, retry_after: float | None) -> None:
+        super().__init__(service, "rate limited", retry_after=retry_after)
+
+    @property
+    def waiting(self) -> str:
+        return f"{self.service} is limiting requests"
+
+    def _sentence(self) -> str:
+        return (
+            f"Too many requests to {self.service} right now, and waiting did not help. "
+            "Please ask again in a few minutes."
+        )
+
+
+class Unavailable(Transient):
+    """An error of the server's own, no connection, or a time-out."""
+
+
+class StreamBroken(Transient):
+    """The model's stream ended or fell silent before the answer was finished."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the model", reason)
+
+    @property
+    def waiting(self) -> str:
+        return "the connection to the model broke"
+
+    def _sentence(self) -> str:
+        return (
+            "The connection to the model broke repeatedly before this answer was finished. "
+            "Please ask again."
+        )
+
+
+class ModelError(BotError):
+    """The model's server refused for good."""
+
+
+class KeyRejected(ModelError):
+    sentence = (
+        "The model does not accept my API key, so I cannot answer anyone. "
+        "Please tell whoever runs me to check OPENAI_API_KEY."
+    )
+
+
+class QuotaUsedUp(ModelError):
+    sentence = (
+        "My account with the model's provider is used up, so I cannot answer anyone. "
+        "Please tell whoever runs me to check its billing."
+    )
+
+
+class ModelNotFound(ModelError):
+    sentence = (
+        "The model I am set up to use does not exist or is not open to my account. "
+        "Please tell whoever runs me to check OPENAI_MODEL."
+    )
+
+
+class QuestionTooLong(ModelError):
+    sentence = (
+        "This is longer than the model can read, even after I left out what I could. "
+        "Please ask with less text, or in a new thread."
+    )
+
+
+class ContentFiltered(ModelError):
+    sentence = (
+        "The model's content filter stopped this answer. Asking in other words may help; "
+        "asking the same again probably will not."
+    )
+
+
+class RequestRefused(ModelError):
+    sentence = (
+        "The model's server refused my request. The reason is in my log; "
+        "please tell whoever runs me."
+    )
+
+
+class EmptyAnswer(ModelError):
+    sentence = "The model answered with nothing. Please ask again, perhaps in other words."
+
+
+class CutAtTokenLimit(ModelError):
+    sentence = (
+        "The answer was cut here: it reached the limit on its length. Ask me to go on and I will."
+    )
+    outcome: Outcome = "cut"
+
+
+class Interrupted(BotError):
+    sentence = "I was shut down before I could finish this answer. Please ask again."
+    outcome: Outcome = "stopped"
+
+
+class SlackRefused(BotError):
+    """Slack answered with an error that trying again will not change, such as `missing_scope`."""
+
+    sentence = "Slack refused what I tried to do here. The reason is in my log."
+
+    def __init__(self, method: str, code: str) -> None:
+        super().__init__(f"{method}: {code}")
+        self.method = method
+        self.code = code
+
+
+class ThreadUnreadable(BotError):
+    sentence = (
+        "I may not read this thread, so I cannot answer in its context. "
+        "Invite me to the channel (or ask whoever runs me to check my scopes), then ask again."
+    )
+
+
+class ReplyGone(BotError):
+    """Somebody deleted the message in which the answer was growing: they do not want it."""
+
+    outcome: Outcome = "stopped"

@@ -1,0 +1,83 @@
+"""A Slack event becomes a `Question`, or None where the bot stays silent."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bot.messages import Identity, Question
+
+# A message carries a subtype where something else happened than somebody saying something:
+# an edit, a deletion, a join. These two are people talking all the same.
+SPOKEN_SUBTYPES = frozenset({None, "file_share", "thread_broadcast"})
+
+_TS = re.compile(r"\d{1,12}\.\d{1,6}", re.ASCII)
+_ID = re.compile(r"[A-Z0-9]{2,32}", re.ASCII)
+
+
+def question_from(body: Mapping[str, Any], bot: Identity) -> Question | None:
+    """The question that an Events API payload asks of ``bot``, if it asks one.
+
+    A direct message always does; a message elsewhere does where it mentions the bot, which Slack
+    reports as ``app_mention``. Its twin ``message`` event (same ``ts``, another event id), which
+    comes where an app also subscribes to ``message.channels``, is passed over here.
+    """
+    event = body.get("event")
+    if not isinstance(event, Mapping) or not _is_meant_for_bot(event):
+        return None
+    if not _is_spoken_by_a_person(event, bot):
+        return None
+    channel, user, ts = event.get("channel"), event.get("user"), event.get("ts")
+    thread_ts = event.get("thread_ts") or ts
+    if not (_is(_ID, channel) and _is(_ID, user) and _is(_TS, ts) and _is(_TS, thread_ts)):
+        return None
+    text = event.get("text")
+    return Question(
+        # Not the body's team_id: in a channel shared with another organisation that can be theirs.
+        team=bot.team,
+        channel=str(channel),
+        ts=str(ts),
+        thread_ts=str(thread_ts),
+        user=str(user),
+        text=text if isinstance(text, str) else "",
+        files=file_names(event),
+    )
+
+
+def is_wordless(question: Question, bot: Identity) -> bool:
+    """Nothing but a mention of the bot: there is nothing to ask the model."""
+    words = re.sub(rf"<@{re.escape(bot.user)}(\|[^>]*)?>", "", question.text)
+    return not words.strip(" \t\r\n\u200b,.:;!?") and not question.files
+
+
+def file_names(message: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the files that hang on a message, as far as Slack tells them."""
+    files = message.get("files")
+    if not isinstance(files, list):
+        return ()
+    named = (file.get("name") or file.get("title") for file in files if isinstance(file, Mapping))
+    return tuple(str(name) if name else "a file" for name in named)
+
+
+def _is_meant_for_bot(event: Mapping[str, Any]) -> bool:
+    match event.get("type"):
+        case "app_mention":
+            # In a DM the same words also come as `message`; that event is the one to answer.
+            return not str(event.get("channel", "")).startswith("D")
+        case "message":
+            return event.get("channel_type") == "im" and not event.get("hidden")
+        case _:
+            return False
+
+
+def _is_spoken_by_a_person(event: Mapping[str, Any], bot: Identity) -> bool:
+    subtype = event.get("subtype")
+    return (
+        (subtype is None or (isinstance(subtype, str) and subtype in SPOKEN_SUBTYPES))
+        and not event.get("bot_id")
+        and not event.get("bot_profile")
+        and event.get("user") not in (bot.user, "USLACKBOT")
+    )
+
+
+def _is(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None

@@ -1,0 +1,168 @@
+"""A Slack thread becomes `ChatMessage`s: who said what, in plain Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bot.gate import SPOKEN_SUBTYPES, file_names
+from bot.markdown import from_mrkdwn, from_rich_text, join, mentioned, undo_neutralise
+from bot.messages import ChatMessage, Identity, Question
+
+SlackMessage = Mapping[str, Any]
+
+# Marks this bot's replies in Slack's message metadata, so that they can be told from its notices.
+REPLY_EVENT = "llm_reply"
+
+
+def chat_messages(
+    thread: Iterable[SlackMessage], question: Question, bot: Identity, names: Mapping[str, str]
+) -> list[ChatMessage]:
+    """The thread up to the question, oldest first; the question itself is the last.
+
+    Only this bot's own answers are ``assistant``; everybody else, other bots too, is a named
+    ``user``. The several messages of one long answer become one, at the place of the first.
+    """
+    names = {bot.user: bot.name, **names}
+    earlier = [message for message in thread if _ts(message) < _seconds(question.ts)]
+    spoken: list[ChatMessage] = []
+    for said in _join_parts(earlier, bot):
+        content = said if isinstance(said, str) else _by_a_person(said, names)
+        if content:
+            role = "assistant" if isinstance(said, str) else "user"
+            spoken.append(ChatMessage(role, content))  # type: ignore[arg-type]
+    asked = {"user": question.user, "text": question.text}
+    words = _said(names.get(question.user, question.user), _words(asked, names, question.files))
+    return [*spoken, ChatMessage("user", words)]
+
+
+def people(thread: Iterable[SlackMessage], question: Question, bot: Identity) -> set[str]:
+    """The ids of all who speak or are mentioned, so that their names can be looked up."""
+    ids = {question.user} | mentioned(question.text)
+    for message in thread:
+        user = message.get("user")
+        if isinstance(user, str) and not message.get("bot_id"):
+            ids.add(user)
+        ids |= mentioned(_text(message))
+    return ids - {bot.user}
+
+
+def is_own(message: SlackMessage, bot: Identity) -> bool:
+    """Slack sets these ids itself: no other app and no person can speak under them."""
+    return message.get("bot_id") == bot.bot_id or message.get("user") == bot.user
+
+
+def reply_tag(message: SlackMessage, bot: Identity) -> Mapping[str, Any] | None:
+    """Which turn and part one of the bot's own messages belongs to; None for anything else.
+
+    Metadata alone proves nothing (any app can write the same), so the author is checked too.
+    """
+    metadata = message.get("metadata")
+    if not is_own(message, bot) or not isinstance(metadata, Mapping):
+        return None
+    payload = metadata.get("event_payload")
+    if metadata.get("event_type") != REPLY_EVENT or not isinstance(payload, Mapping):
+        return None
+    return payload
+
+
+def answer_text(message: SlackMessage) -> str:
+    """The model's words in one of the bot's messages; "" where it holds only a notice.
+
+    They stand in its markdown block, or in what Slack makes of it; notices stand in others.
+    The message's ``text`` is a shortened copy for notifications, never the answer.
+    """
+    found = [_block_text(block) for block in _blocks(message)]
+    return undo_neutralise("\n\n".join(text for text in found if text))
+
+
+def _join_parts(thread: Sequence[SlackMessage], bot: Identity) -> list[str | SlackMessage]:
+    """Other people's messages as they are; of the bot's, each answer's text as one string."""
+    texts: dict[object, list[str]] = {}
+    order: list[object] = []
+    said: dict[object, SlackMessage] = {}
+    for number, message in enumerate(thread):
+        if not is_own(message, bot):
+            order.append(number)
+            said[number] = message
+            continue
+        tag = reply_tag(message, bot)
+        turn = str(tag.get("turn")) if tag else number
+        if turn not in texts:
+            order.append(turn)
+        texts.setdefault(turn, []).append(answer_text(message))
+    return [said[key] if key in said else join(texts[key]) for key in order]
+
+
+def _by_a_person(message: SlackMessage, names: Mapping[str, str]) -> str:
+    """What another than this bot said, or "" where Slack only notes that something happened."""
+    subtype = message.get("subtype")
+    if subtype not in SPOKEN_SUBTYPES and subtype != "bot_message":
+        return ""
+    words = _words(message, names, file_names(message))
+    return _said(_speaker(message, names), words) if words else ""
+
+
+def _speaker(message: SlackMessage, names: Mapping[str, str]) -> str:
+    if message.get("bot_id"):
+        profile = message.get("bot_profile")
+        name = message.get("username") or (
+            profile.get("name") if isinstance(profile, Mapping) else None
+        )
+        return f"{name or 'an app'} (app)"
+    user = str(message.get("user", "somebody"))
+    return names.get(user, user)
+
+
+def _said(name: str, words: str) -> str:
+    """``Ana: words``. A name is one line without a colon, so it cannot pass for more than that."""
+    label = " ".join(name.replace(":", " ").split())[:80] or "somebody"
+    return f"{label}: {words}"
+
+
+def _words(message: SlackMessage, names: Mapping[str, str], files: Sequence[str]) -> str:
+    paragraphs = [from_mrkdwn(_text(message), names=names).strip()]
+    paragraphs += [f"[attached file, which you cannot read: {_one_line(name)}]" for name in files]
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _text(message: SlackMessage) -> str:
+    """Its text and that of what it quotes: forwarded messages come as attachments."""
+    text = message.get("text")
+    quoted = message.get("attachments")
+    texts = [text if isinstance(text, str) else ""]
+    for attachment in quoted if isinstance(quoted, list) else []:
+        words = attachment.get("text") if isinstance(attachment, Mapping) else None
+        if isinstance(words, str):
+            texts.append("\n".join(f"> {line}" for line in words.splitlines()))
+    return "\n\n".join(part for part in texts if part)
+
+
+def _block_text(block: Mapping[str, Any]) -> str:
+    match block.get("type"):
+        case "markdown":
+            return str(block.get("text", ""))
+        case "rich_text":
+            return from_rich_text(block)
+        case _:
+            return ""
+
+
+def _blocks(message: SlackMessage) -> list[Mapping[str, Any]]:
+    blocks = message.get("blocks")
+    found = blocks if isinstance(blocks, list) else []
+    return [block for block in found if isinstance(block, Mapping)]
+
+
+def _one_line(name: str) -> str:
+    return " ".join(name.split())[:120]
+
+
+def _ts(message: SlackMessage) -> tuple[int, int]:
+    return _seconds(str(message.get("ts", "")))
+
+
+def _seconds(ts: str) -> tuple[int, int]:
+    """Slack's ``ts`` as exact numbers: as a float its microseconds would be rounded away."""
+    whole, _, fraction = ts.partition(".")
+    if not (whole.isascii() and whole.isdigit()):
+        return (0, 0)
+    return (int(whole), int(fraction.ljust(6, "0")[:6]) if fraction.isdigit() else 0)

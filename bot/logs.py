@@ -1,0 +1,60 @@
+"""Log lines: one constant event name, then fields. ``answer.finished channel=C1 seconds=2.1``"""
+
+import logging
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+# The libraries' own messages can carry what people wrote (slack_sdk logs payloads at DEBUG, the
+# OpenAI SDK whole requests), so LOG_LEVEL speaks to our loggers only.
+LIBRARY_LEVEL = logging.WARNING
+
+
+def event(logger: logging.Logger, name: str, *, level: int = logging.INFO, **fields: Any) -> None:
+    """Logs one event. Fields hold ids, numbers and error codes, never anybody's words."""
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s", name, extra={"fields": fields})
+
+
+def where(error: BaseException) -> str:
+    """The way of an unexpected error through our code, without its message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return ">".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-6:])
+
+
+class LineFormatter(logging.Formatter):
+    """``2026-01-31T12:00:00Z INFO answer.finished channel=C1 seconds=2.1``"""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = getattr(record, "fields", {})
+        line = " ".join(
+            [self.formatTime(record), record.levelname, record.getMessage()]
+            + [f"{name}={_value(value)}" for name, value in fields.items()]
+        )
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = str(value)
+    # A field is one word, so that a hostile value cannot write a log line of its own.
+    return text if text and text.isprintable() and " " not in text else repr(text)
+
+
+def configure(level: str) -> None:
+    """Sends all logging to standard error, ours at ``level``, the libraries' at WARNING."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(level=LIBRARY_LEVEL, handlers=[handler], force=True)
+    logging.getLogger("bot").setLevel(level)

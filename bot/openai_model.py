@@ -1,0 +1,321 @@
+"""A chat completions server as a `Model`: `Delta`s and `Usage` out, errors translated.
+
+It speaks to OpenAI and to compatible servers. The SDK owns the request, the key, the time-outs
+and the errors before the first byte; the stream itself is read from the raw response, because the
+SDK's stream of pydantic objects costs some twenty times as much for each delta.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+import httpx2
+import msgspec
+import openai
+from openai import AsyncOpenAI, DefaultAioHttpClient
+
+from bot.errors import (
+    BotError,
+    ContentFiltered,
+    CutAtTokenLimit,
+    KeyRejected,
+    ModelNotFound,
+    QuestionTooLong,
+    QuotaUsedUp,
+    RateLimited,
+    RequestRefused,
+    StreamBroken,
+    Transient,
+    Unavailable,
+)
+from bot.logs import event
+from bot.messages import ChatMessage, Delta, Usage
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 10.0  # seconds
+
+# A server may send keep-alives for ever. This many time-outs without a word are a stall too.
+SILENT_TIMEOUTS = 5
+
+# In mid-stream the SDK translates nothing: these are the transport's own.
+TRANSPORT_ERRORS = (httpx2.HTTPError, httpx2.StreamError, aiohttp.ClientError, OSError)
+
+# Parameters that some compatible servers and models refuse, and what to send instead.
+SUBSTITUTES: Mapping[str, str | None] = {
+    "stream_options": None,
+    "max_completion_tokens": "max_tokens",
+    "temperature": None,
+}
+
+
+class OpenAIModel:
+    """One model of one server, over one HTTP session without a cap on its connections."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None,
+        base_url: str,
+        model: str,
+        temperature: float | None,
+        max_tokens: int | None,
+        timeout: float,
+    ) -> None:
+        self.name = model
+        self._timeout = timeout
+        self._options: dict[str, Any] = {"stream_options": {"include_usage": True}}
+        if max_tokens is not None:
+            self._options["max_completion_tokens"] = max_tokens
+        if temperature is not None:
+            self._options["temperature"] = temperature
+        self._client = AsyncOpenAI(
+            api_key=api_key or "none",  # servers without keys ignore it; the SDK wants one
+            base_url=base_url,
+            max_retries=0,
+            timeout=httpx2.Timeout(timeout, connect=CONNECT_TIMEOUT),
+            http_client=DefaultAioHttpClient(
+                # 0: aiohttp's word for no cap.
+                limits=httpx2.Limits(max_connections=0, keepalive_expiry=60.0)
+            ),
+        )
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
+        """The answer as it is written; see `bot.responder.Model`."""
+        body = [{"role": message.role, "content": message.content} for message in messages]
+        while True:
+            try:
+                async with self._client.chat.completions.with_streaming_response.create(
+                    model=self.name,
+                    messages=body,  # type: ignore[arg-type]
+                    stream=True,
+                    **self._options,
+                ) as response:
+                    async for piece in _read(response.iter_bytes(), self._timeout):
+                        yield piece
+                return
+            except openai.APIError as error:
+                if not self._learns_from(error):
+                    raise translate(error) from error
+            except TRANSPORT_ERRORS as error:
+                raise StreamBroken(type(error).__name__) from error
+
+    def _learns_from(self, error: openai.APIError) -> bool:
+        """The server refused a parameter that it can do without: it is not sent again."""
+        if getattr(error, "status_code", 0) not in (400, 422):
+            return False
+        # OpenAI names it in `param`, others only somewhere in the body.
+        said = f"{error.param} {error.message} {error.body}"
+        refused = [name for name in self._options if name in SUBSTITUTES and name in said]
+        for name in refused:
+            value, substitute = self._options.pop(name), SUBSTITUTES[name]
+            if substitute:
+                self._options[substitute] = value
+            event(log, "model.parameter_refused", parameter=name, instead=substitute)
+        return bool(refused)
+
+
+# -- the stream
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+
+
+class _Chunk(msgspec.Struct):
+    """A streamed chunk (platform.openai.com/docs/api-reference/chat-streaming), as far as used."""
+
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+class _Events:
+    """Server-sent events cut from bytes: the data of each whole line, as it comes."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                yield line[5:].strip()
+
+    def end(self) -> Iterator[bytes]:
+        return self.feed(b"\n")
+
+
+async def _read(data: AsyncIterator[bytes], silence: float) -> AsyncGenerator[Delta | Usage, None]:
+    """The pieces of one stream. The text of one read comes as one delta."""
+    loop = asyncio.get_running_loop()
+    events, ending = _Events(), _Ending()
+    heard = loop.time()
+    async for read in data:
+        text = ""
+        for line in events.feed(read):
+            text += ending.take(line)
+        if text:
+            heard = loop.time()
+            yield Delta(text)
+        elif loop.time() - heard > SILENT_TIMEOUTS * silence:
+            raise StreamBroken("only keep-alives")
+    if text := "".join([ending.take(line) for line in events.end()]):
+        yield Delta(text)
+    if ending.usage:
+        yield ending.usage
+    ending.check()
+
+
+class _Ending:
+    """What a stream has said of its end: finish reason, usage, ``[DONE]``."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self._finish_reason: str | None = None
+        self._done = False
+
+    def take(self, line: bytes) -> str:
+        """The text in one event; whatever else it says is kept."""
+        if line == b"[DONE]":
+            self._done = True
+            return ""
+        try:
+            chunk = _decode(line)
+        except msgspec.DecodeError as error:
+            raise StreamBroken("unreadable chunk") from error
+        if chunk.error is not None:
+            raise _error_in_stream(chunk.error)
+        if chunk.usage is not None:
+            self.usage = _usage(chunk.usage)
+        if not chunk.choices:
+            return ""
+        choice = chunk.choices[0]
+        self._finish_reason = choice.finish_reason or self._finish_reason
+        delta = choice.delta
+        return (delta.content or delta.refusal or "") if delta else ""
+
+    def check(self) -> None:
+        """Raises unless the answer is whole. A stream can end cleanly in mid-sentence."""
+        if self._finish_reason == "length":
+            raise CutAtTokenLimit
+        if self._finish_reason == "content_filter":
+            raise ContentFiltered
+        if not (self._finish_reason or self._done):
+            raise StreamBroken("ended without a finish reason")
+
+
+def _usage(usage: _Usage) -> Usage:
+    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Usage(
+        input_tokens=usage.prompt_tokens,
+        cached_tokens=prompt.cached_tokens if prompt else None,
+        output_tokens=usage.completion_tokens,
+        reasoning_tokens=completion.reasoning_tokens if completion else None,
+    )
+
+
+# -- errors
+
+
+def translate(error: openai.APIError) -> BotError:
+    """The SDK's error as ours. Its words go nowhere: they can quote the prompt or the key."""
+    if isinstance(error, openai.APITimeoutError | openai.APIConnectionError):
+        return Unavailable("the model", type(error).__name__)
+    status = error.status_code if isinstance(error, openai.APIStatusError) else 0
+    if _says(error, "insufficient_quota", "billing_hard_limit_reached") or status == 402:
+        return QuotaUsedUp(_reason(error))
+    if status == 429 and isinstance(error, openai.APIStatusError):
+        return RateLimited("the model", retry_after(error.response.headers))
+    if status in (408, 409) or status >= 500:
+        return _unavailable(error)
+    return _refusal(status, error)
+
+
+def _unavailable(error: openai.APIError) -> Transient:
+    headers = error.response.headers if isinstance(error, openai.APIStatusError) else {}
+    return Unavailable("the model", _reason(error), retry_after=retry_after(headers))
+
+
+def _refusal(status: int, error: openai.APIError) -> BotError:
+    if status in (401, 403):
+        return KeyRejected(_reason(error))
+    if status == 404:
+        return ModelNotFound(_reason(error))
+    if status == 413 or _says(
+        error, "context_length", "context length", "context window", "maximum context", "too long"
+    ):
+        return QuestionTooLong(_reason(error))
+    if _says(error, "content_filter", "content_policy_violation", "content management policy"):
+        return ContentFiltered(_reason(error))
+    return RequestRefused(_reason(error))
+
+
+def _error_in_stream(error: Any) -> BotError:
+    """``data: {"error": ...}``: what goes wrong after the first byte."""
+    if "insufficient_quota" in str(error):
+        return QuotaUsedUp("in mid-stream")
+    code = error.get("code") or error.get("type") if isinstance(error, Mapping) else None
+    return StreamBroken(f"error in mid-stream: {_word(code)}")
+
+
+def _says(error: openai.APIError, *words: str) -> bool:
+    said = f"{error.code} {error.type} {error.message}".lower()
+    return any(word in said for word in words)
+
+
+def _reason(error: openai.APIError) -> str:
+    status = error.status_code if isinstance(error, openai.APIStatusError) else "-"
+    request = error.request_id if isinstance(error, openai.APIStatusError) else None
+    return f"HTTP {status} code={_word(error.code)} param={_word(error.param)} request={request}"
+
+
+def _word(code: object) -> str:
+    """An error code for the log, and nothing that is more than a code."""
+    text = str(code)
+    return text if text.replace("_", "").replace(".", "").isalnum() and len(text) < 60 else "?"
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from ``retry-after-ms`` or ``retry-after`` (seconds or a date)."""
+    milliseconds, seconds = headers.get("retry-after-ms"), headers.get("retry-after")
+    try:
+        if milliseconds is not None:
+            return max(0.0, float(milliseconds) / 1000)
+        if seconds is not None:
+            return max(0.0, float(seconds))
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(seconds or "")
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,212 @@
+"""The bot's messages for one question: they follow the draft until all of it is on screen."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from typing import Any, Protocol
+
+from bot import views
+from bot.draft import Draft, Part
+from bot.errors import RateLimited, ReplyGone, SlackRefused, Transient
+from bot.messages import Question, TurnKey
+from bot.pacing import Call, Claim
+from bot.retries import until_it_lands
+from bot.sign import THINKING, Sign, SignChat, Signs
+from bot.turnstile import Turnstile
+
+# Characters. A first token alone says nothing, and the first edit comes half a second later.
+FIRST_WORDS = 16
+
+# Slack's words for "that message is not there any more".
+GONE = frozenset({"message_not_found", "thread_not_found"})
+
+
+class ReplyChat(SignChat, Protocol):
+    """What a reply needs of Slack. Every call may raise `Transient` or `SlackRefused`."""
+
+    async def post(self, channel: str, thread_ts: str, message: dict[str, Any]) -> str:
+        """Posts into the thread and returns the message's ``ts``.
+
+        :raises Unavailable: it is unknown whether the message stands there.
+        """
+
+    async def update(self, channel: str, ts: str, message: dict[str, Any]) -> None: ...
+
+    async def delete(self, channel: str, ts: str) -> None: ...
+
+    async def find_reply(
+        self, channel: str, thread_ts: str, *, turn: TurnKey, number: int
+    ) -> str | None:
+        """The ``ts`` of that part of that turn's reply, if it stands in the thread."""
+
+
+@dataclass(slots=True)
+class _Message:
+    """A message of the reply and what it shows. Without a ``ts``, it may stand there or not."""
+
+    ts: str | None = None
+    part: Part | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A part that is not on screen as it is, and the call that mends it."""
+
+    number: int
+    part: Part
+    ts: str | None
+
+    @property
+    def call(self) -> Call:
+        return "chat.update" if self.ts else "chat.postMessage"
+
+
+class Reply:
+    """Shows one draft in one thread.
+
+    One call is under way at a time. An edit carries the text of the moment in which it may be
+    made, so nothing queues up while Slack's limits make the reply wait.
+    """
+
+    def __init__(
+        self, question: Question, chat: ReplyChat, turnstile: Turnstile, signs: Signs
+    ) -> None:
+        self._question = question
+        self._chat = chat
+        self._turnstile = turnstile
+        self._sign = Sign(question, chat, signs)
+        self._claim = Claim(question.channel)
+        self._messages: list[_Message] = []
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """The draft grew. Called for each delta, so it costs next to nothing."""
+        self._news.set()
+
+    def hurry(self) -> None:
+        """The draft has ended: an edit that waits its turn is the last and comes first."""
+        self._claim.must = True
+        self._turnstile.turn()
+        self.wake()
+
+    def tell(self, draft: Draft, waiting: str) -> None:
+        """Tells the person what the answer waits for; "" when it goes on."""
+        draft.waiting = waiting and f"Waiting: {waiting}."
+        self._sign.show(f"is waiting: {waiting}..." if waiting else THINKING)
+        self.wake()
+
+    async def follow(self, draft: Draft) -> None:
+        """Shows the draft as it grows, and returns when its end is on screen.
+
+        :raises ReplyGone: somebody deleted the reply.
+        :raises SlackRefused: Slack does not let the bot write here.
+        :raises Transient: Slack could not be reached for minutes.
+        """
+        self._turnstile.join(self._claim)
+        sign = asyncio.create_task(self._sign.keep())
+        try:
+            await self._show_to_the_end(draft)
+            await self._delete_surplus(draft)
+        finally:
+            self._turnstile.leave(self._claim)
+            self._sign.take_down(is_posted=False)
+            await sign
+
+    async def _show_to_the_end(self, draft: Draft) -> None:
+        while not draft.ended or self._next_step(draft):
+            step = self._next_step(draft)
+            if step is None:
+                self._news.clear()
+                await self._news.wait()
+                self._claim.since = asyncio.get_running_loop().time()
+            elif step.part.is_final or step.ts is None:
+                await until_it_lands(partial(self._show_next, draft))
+            else:
+                with suppress(Transient):  # the next edit carries this text too
+                    await self._show_next(draft)
+
+    def _next_step(self, draft: Draft) -> _Step | None:
+        if not (self._messages or draft.ended or self._is_worth_posting(draft)):
+            return None
+        for number, part in enumerate(draft.parts()):
+            standing = self._messages[number] if number < len(self._messages) else _Message()
+            if standing.part != part:
+                return _Step(number, part, standing.ts)
+        return None
+
+    def _is_worth_posting(self, draft: Draft) -> bool:
+        """The first words; or what the answer waits for, where no status line says it."""
+        return draft.length >= FIRST_WORDS or (bool(draft.waiting) and not self._sign.speaks)
+
+    async def _show_next(self, draft: Draft) -> None:
+        """Makes the next call as soon as the turnstile lets it through."""
+        await self._find_lost_post()
+        step = self._next_step(draft)
+        if step is None:
+            return
+        self._claim.must = step.part.is_final
+        async with self._turnstile.passing(self._claim, step.call):
+            now = self._next_step(draft)  # the draft has grown while this waited
+            if now and now.call == step.call:
+                await self._show(now)
+
+    async def _show(self, step: _Step) -> None:
+        unseen_since, self._claim.since = self._claim.since, inf
+        question = self._question
+        message = views.reply_message(step.part, turn=question.key, number=step.number)
+        try:
+            if step.ts is None:
+                await self._post(message)
+            else:
+                await self._update(step.ts, message)
+        except Transient:
+            self._claim.since = min(self._claim.since, unseen_since)
+            raise
+        self._messages[step.number].part = step.part
+        self._claim.has_open_message = not step.part.is_final
+
+    async def _post(self, message: dict[str, Any]) -> None:
+        posted = _Message()
+        self._messages.append(posted)
+        try:
+            posted.ts = await self._chat.post(
+                self._question.channel, self._question.thread_ts, message
+            )
+        except (RateLimited, SlackRefused):
+            self._messages.remove(posted)  # certainly not there
+            raise
+        self._sign.take_down(is_posted=True)
+
+    async def _update(self, ts: str, message: dict[str, Any]) -> None:
+        try:
+            await self._chat.update(self._question.channel, ts, message)
+        except SlackRefused as error:
+            if error.code in GONE:
+                raise ReplyGone(str(error)) from error
+            raise
+
+    async def _find_lost_post(self) -> None:
+        """After a post whose answer was lost: it may stand there, and must not stand twice."""
+        if not self._messages or self._messages[-1].ts:
+            return
+        ts = await self._chat.find_reply(
+            self._question.channel,
+            self._question.thread_ts,
+            turn=self._question.key,
+            number=len(self._messages) - 1,
+        )
+        if ts is None:
+            self._messages.pop()
+        else:
+            self._messages[-1].ts = ts
+            self._claim.has_open_message = True
+            self._sign.take_down(is_posted=True)
+
+    async def _delete_surplus(self, draft: Draft) -> None:
+        """The model's second attempt may have come out shorter than what stood there."""
+        while len(self._messages) > len(draft.parts()):
+            ts = self._messages.pop().ts
+            if ts:
+                await until_it_lands(partial(self._chat.delete, self._question.channel, ts))

@@ -1,0 +1,90 @@
+"""The one owner of retries: what is tried again, how often, and after how long.
+
+The SDKs' own retries are off. The server's Retry-After wins within a bound; otherwise the wait
+doubles, with jitter, so that many answers refused at once do not all come back at once.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity.wait import wait_exponential_jitter
+
+from bot.errors import Transient
+from bot.logs import event
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# Called before each wait with the error and the seconds until the next attempt.
+OnWait = Callable[[Transient, float], None]
+
+# Seconds. A person does not wait longer than this for one more attempt.
+LONGEST_WAIT = 60.0
+
+MODEL_ATTEMPTS = 5  # about 15 s of waiting where no Retry-After is given
+READ_ATTEMPTS = 5
+# What must land is worth minutes: about 4 of them, the last waits 30 s each.
+SHOW_ATTEMPTS = 12
+
+_doubling = wait_exponential_jitter(multiplier=0.75, exp_base=2, max=30, jitter=0.5)
+
+
+async def ask_again(call: Callable[[], Awaitable[T]], on_wait: OnWait) -> T:
+    """For the model: a request that was refused, or a stream that broke."""
+    return await _persist(call, attempts=MODEL_ATTEMPTS, on_wait=on_wait)
+
+
+async def read_again(call: Callable[[], Awaitable[T]], on_wait: OnWait) -> T:
+    """For reading from Slack before the model can be asked."""
+    return await _persist(call, attempts=READ_ATTEMPTS, on_wait=on_wait)
+
+
+async def until_it_lands(call: Callable[[], Awaitable[T]]) -> T:
+    """For what Slack must show: posts, last edits, deletions."""
+    return await _persist(call, attempts=SHOW_ATTEMPTS, on_wait=lambda *_: None)
+
+
+async def _persist(call: Callable[[], Awaitable[T]], *, attempts: int, on_wait: OnWait) -> T:
+    def before_sleep(state: RetryCallState) -> None:
+        error = _error(state)
+        wait = state.upcoming_sleep
+        event(
+            log,
+            "call.retried",
+            level=logging.WARNING,
+            service=error.service,
+            reason=error.reason,
+            attempt=state.attempt_number,
+            wait_s=wait,
+        )
+        on_wait(error, wait)
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(_is_worth_waiting_for),
+        wait=_wait,
+        stop=stop_after_attempt(attempts),
+        before_sleep=before_sleep,
+        reraise=True,
+    )
+    async for attempt in retrying:
+        with attempt:
+            return await call()
+    raise AssertionError("tenacity ends with a result or an error")
+
+
+def _is_worth_waiting_for(error: BaseException) -> bool:
+    return isinstance(error, Transient) and (error.retry_after or 0) <= LONGEST_WAIT
+
+
+def _wait(state: RetryCallState) -> float:
+    retry_after = _error(state).retry_after
+    return _doubling(state) if retry_after is None else retry_after
+
+
+def _error(state: RetryCallState) -> Transient:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, Transient)  # nothing else is tried again
+    return error

@@ -1,0 +1,171 @@
+"""The running bot: its parts wired, from its first call to Slack to its last words."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import TypeVar
+
+from slack_sdk.web.async_client import AsyncWebClient
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity.wait import wait_exponential_jitter
+
+from bot import server, slack
+from bot.app import Intake, bolt_app
+from bot.errors import SlackRefused, Transient
+from bot.logs import event
+from bot.messages import Identity
+from bot.openai_model import OpenAIModel
+from bot.pacing import Pacer
+from bot.responder import Responder
+from bot.settings import Settings
+from bot.store import Store, opened
+from bot.turnstile import Turnstile
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# Seconds that running answers get after SIGTERM, and those that the rest get to say so in their
+# threads. Platforms kill after 30 (Heroku, Kubernetes).
+DRAIN = 20.0
+LAST_WORDS = 5.0
+
+
+class CannotStart(Exception):
+    """Why the bot does not run, in words for the operator."""
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT.
+
+    :raises CannotStart: Slack refuses a token, or the port is taken.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(opened(settings.database_url))
+        client = await stack.enter_async_context(
+            slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url)
+        )
+        starting = asyncio.create_task(_patiently(slack.identify, client, "SLACK_BOT_TOKEN"))
+        bot = await _unless_stopped(starting, stop)
+        if bot is None:
+            return
+        model = model_of(settings)
+        stack.push_async_callback(model.close)
+        responder = responder_of(settings, bot=bot, client=client, model=model, store=store)
+        intake = Intake(bot, accept=store.turns.accept, answer=responder.answer)
+        await _receive(stack, settings, bot, intake)
+        await stop.wait()
+        await _wind_down(intake, responder)
+
+
+def model_of(settings: Settings) -> OpenAIModel:
+    return OpenAIModel(
+        api_key=settings.openai_api_key,
+        base_url=settings.openai_base_url,
+        model=settings.openai_model,
+        temperature=settings.openai_temperature,
+        max_tokens=settings.openai_max_tokens,
+        timeout=settings.openai_timeout,
+    )
+
+
+def responder_of(
+    settings: Settings, *, bot: Identity, client: AsyncWebClient, model: OpenAIModel, store: Store
+) -> Responder:
+    return Responder(
+        bot=bot,
+        chat=slack.SlackChat(client, bot),
+        model=model,
+        ledger=store.ledger,
+        turnstile=Turnstile(Pacer()),
+        instructions=settings.system_prompt,
+        context_tokens=settings.openai_context_tokens,
+    )
+
+
+async def _receive(
+    stack: AsyncExitStack, settings: Settings, bot: Identity, intake: Intake
+) -> None:
+    """Opens the way in for events; it closes with the stack."""
+    # Bolt's own client: without the bot token, so that Bolt makes no calls of its own.
+    client = await stack.enter_async_context(slack.connected(None, api_url=settings.slack_api_url))
+    app = bolt_app(intake, bot, client, signing_secret=settings.slack_signing_secret)
+    is_healthy: server.IsHealthy = _always_healthy
+    if settings.slack_app_token:
+        url = await _patiently(
+            lambda client: slack.socket_url(client, settings.slack_app_token or ""),
+            client,
+            "SLACK_APP_TOKEN",
+        )
+        is_healthy = await stack.enter_async_context(
+            server.socket_mode(app, settings.slack_app_token, url)
+        )
+    port = settings.port
+    if port is not None:
+        over_http = None if settings.uses_socket_mode else app
+        try:
+            port = await stack.enter_async_context(
+                server.http(over_http, is_healthy, host=settings.host, port=port)
+            )
+        except OSError as error:
+            raise CannotStart(f"PORT {port} cannot be had: {error.strerror}.") from error
+    mode = "Socket Mode" if settings.uses_socket_mode else "HTTP"
+    event(log, "bot.started", mode=mode, port=port, bot=bot.name, team=bot.team)
+
+
+async def _wind_down(intake: Intake, responder: Responder) -> None:
+    """Lets running answers finish, then lets the others say that they will not."""
+    intake.close()
+    event(log, "bot.stopping")
+    if await intake.finished(within=DRAIN):
+        responder.interrupt()
+        await intake.finished(within=LAST_WORDS)
+    await intake.abandon()
+    event(log, "bot.stopped")
+
+
+async def _patiently(
+    call: Callable[[AsyncWebClient], Awaitable[T]], client: AsyncWebClient, token_name: str
+) -> T:
+    """Waits for a Slack that cannot be reached, for ever; a wrong token is final."""
+
+    def before_sleep(state: RetryCallState) -> None:
+        event(log, "slack.unreachable", level=logging.WARNING, wait_s=state.upcoming_sleep)
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(Transient),
+        wait=wait_exponential_jitter(multiplier=1, max=30),
+        before_sleep=before_sleep,
+        reraise=True,
+    )
+    try:
+        async for attempt in retrying:
+            with attempt:
+                return await call(client)
+        raise AssertionError("tenacity ends with a result or an error")
+    except SlackRefused as error:
+        raise CannotStart(
+            f"{token_name}: Slack does not accept it ({error.code}). "
+            "Copy it again from the app's pages, or reinstall the app."
+        ) from error
+
+
+async def _unless_stopped(task: asyncio.Task[T], stop: asyncio.Event) -> T | None:
+    """The task's result, or None where the operator stops the bot before."""
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for waiting in (task, stopped):
+            waiting.cancel()
+
+
+async def _always_healthy() -> bool:
+    return True

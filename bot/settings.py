@@ -1,0 +1,196 @@
+"""Environment → `Settings`. Every variable that is missing or malformed is named at once."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from bot.prompt import DEFAULT_SYSTEM_PROMPT
+
+T = TypeVar("T")
+
+OPENAI_URL = "https://api.openai.com/v1"
+SLACK_URL = "https://slack.com/api/"
+
+
+class SettingsError(Exception):
+    """What is wrong with the environment, one line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator decides. Secrets do not show in its ``repr``."""
+
+    slack_bot_token: str = field(repr=False)
+    slack_app_token: str | None = field(repr=False)
+    slack_signing_secret: str | None = field(repr=False)
+    slack_api_url: str
+    openai_api_key: str | None = field(repr=False)
+    openai_base_url: str
+    openai_model: str
+    openai_temperature: float | None
+    openai_max_tokens: int | None  # None: whatever the server's own limit is
+    openai_context_tokens: int
+    openai_timeout: float  # seconds of silence
+    system_prompt: str
+    database_url: str
+    host: str
+    port: int | None
+    log_level: str
+
+    @property
+    def uses_socket_mode(self) -> bool:
+        """Socket Mode wins where both are set up."""
+        return self.slack_app_token is not None
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """:raises SettingsError: naming every problem."""
+        read = _Reader(env)
+        app_token = read.optional("SLACK_APP_TOKEN", _token("xapp-", "Basic Information page"))
+        secret = read.optional("SLACK_SIGNING_SECRET", _signing_secret)
+        port = read.optional("PORT", _whole(0, 65_535))
+        base_url = read.optional("OPENAI_BASE_URL", _url)
+        if read.is_missing("SLACK_APP_TOKEN") and read.is_missing("SLACK_SIGNING_SECRET"):
+            read.complain(
+                "SLACK_APP_TOKEN",
+                "is missing: set it for Socket Mode, or SLACK_SIGNING_SECRET and PORT for HTTP",
+            )
+        elif app_token is None and secret is not None and read.is_missing("PORT"):
+            read.complain("PORT", "is missing: Slack's events come over HTTP and need one")
+        if base_url is None and read.is_missing("OPENAI_API_KEY"):
+            read.complain(
+                "OPENAI_API_KEY",
+                "is missing: set it, or OPENAI_BASE_URL for a server that needs no key",
+            )
+        settings = cls(
+            slack_bot_token=read.required(
+                "SLACK_BOT_TOKEN", _token("xoxb-", "OAuth & Permissions page")
+            ),
+            slack_app_token=app_token,
+            slack_signing_secret=secret,
+            slack_api_url=read.optional("SLACK_API_URL", _url, SLACK_URL).rstrip("/") + "/",
+            openai_api_key=read.optional("OPENAI_API_KEY", str),
+            openai_base_url=base_url or OPENAI_URL,
+            openai_model=read.optional("OPENAI_MODEL", str, "gpt-4o-mini"),
+            openai_temperature=read.optional("OPENAI_TEMPERATURE", _number(0, 2)),
+            openai_max_tokens=read.optional("OPENAI_MAX_TOKENS", _whole(0, 1_000_000), 4_000)
+            or None,
+            openai_context_tokens=read.optional(
+                "OPENAI_CONTEXT_TOKENS", _whole(500, 10_000_000), 16_000
+            ),
+            openai_timeout=read.optional("OPENAI_TIMEOUT", _number(1, 3_600), 120.0),
+            system_prompt=read.optional("SYSTEM_PROMPT", str, DEFAULT_SYSTEM_PROMPT),
+            database_url=read.optional("DATABASE_URL", database_url, DEFAULT_DATABASE),
+            host=read.optional("HOST", str, "0.0.0.0"),  # platforms route to any address
+            port=port,
+            log_level=read.optional("LOG_LEVEL", _level, "INFO"),
+        )
+        if read.problems:
+            raise SettingsError(read.problems)
+        return settings
+
+
+def database_url(text: str) -> str:
+    """The URL with its asynchronous driver. ``bot.db`` alone is a SQLite file."""
+    if text.startswith(("postgres://", "postgresql://", "postgresql+")):
+        raise ValueError("names a PostgreSQL server; this version keeps its data in SQLite only")
+    if "://" not in text:
+        return f"sqlite+aiosqlite:///{text}"
+    scheme, _, rest = text.partition("://")
+    if scheme not in ("sqlite", "sqlite+aiosqlite"):
+        raise ValueError("must look like sqlite:///path/to/bot.db")
+    return f"sqlite+aiosqlite://{rest}"
+
+
+DEFAULT_DATABASE = database_url("bot.db")
+
+
+class _Reader:
+    """Reads variables one by one and gathers what is wrong with them."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self.problems: list[str] = []
+
+    def is_missing(self, name: str) -> bool:
+        return not self._env.get(name, "").strip()
+
+    def complain(self, name: str, problem: str) -> None:
+        self.problems.append(f"{name} {problem}")
+
+    def required(self, name: str, parse: Callable[[str], str]) -> str:
+        if self.is_missing(name):
+            self.complain(name, "is missing")
+            return ""
+        return self.optional(name, parse, "")
+
+    def optional(self, name: str, parse: Callable[[str], T], default: T = None) -> T:  # type: ignore[assignment]
+        """The parsed value, or the default where the variable is unset, empty or wrong."""
+        text = self._env.get(name, "").strip()
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.complain(name, str(error))
+            return default
+
+
+def _token(prefix: str, page: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(rf"{prefix}[\w.-]+", text, re.ASCII):
+            raise ValueError(f"must begin with {prefix} (copy it from the app's {page})")
+        return text
+
+    return parse
+
+
+def _signing_secret(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{32}", text):
+        raise ValueError("must be 32 characters of 0-9 and a-f (from the Basic Information page)")
+    return text
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise ValueError(f"must be a whole number from {low} to {high:,}")
+        return int(text)
+
+    return parse
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:,g}")
+        return value
+
+    return parse
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a URL that begins with http:// or https://")
+    return text
+
+
+def _level(text: str) -> str:
+    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return text.upper()
+
+
+# Every variable that is read, for .env.example and its test.
+VARIABLES = tuple(f.name.upper() for f in fields(Settings))

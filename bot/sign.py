@@ -1,0 +1,109 @@
+"""The first sign that an answer is coming, and what it waits for, until words stand there."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.errors import BotError, SlackRefused
+from bot.logs import event
+from bot.messages import Question
+
+log = logging.getLogger(__name__)
+
+THINKING = "is thinking..."
+
+# Where a workspace has no status line: a reaction on the question.
+REACTION = "eyes"
+
+# Seconds. Slack drops a status after two minutes
+# (docs.slack.dev/reference/methods/assistant.threads.setStatus).
+REFRESH = 90.0
+
+
+class SignChat(Protocol):
+    """What a sign needs of Slack. Every call may raise `Transient` or `SlackRefused`."""
+
+    async def set_status(self, channel: str, thread_ts: str, status: str) -> None:
+        """Shows "<the bot's name> <status>" beneath the thread; "" clears it."""
+
+    async def add_reaction(self, channel: str, ts: str, name: str) -> None: ...
+
+    async def remove_reaction(self, channel: str, ts: str, name: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Signs:
+    """Which signs this workspace allows: learned from its refusals, shared by all replies."""
+
+    status_line: bool = True
+    reaction: bool = True
+
+
+class Sign:
+    """A status line beneath the thread or, where the workspace refuses that, a reaction."""
+
+    def __init__(self, question: Question, chat: SignChat, signs: Signs) -> None:
+        self._question = question
+        self._chat = chat
+        self._signs = signs
+        self._status = THINKING
+        self._news = asyncio.Event()
+        self._has_reacted = False
+        self._is_over = False
+        self._is_posted = False
+
+    @property
+    def speaks(self) -> bool:
+        """The person reads here what the answer waits for, so no message has to say it."""
+        return self._signs.status_line and not self._is_over
+
+    def show(self, status: str) -> None:
+        self._status = status
+        self._news.set()
+
+    def take_down(self, *, is_posted: bool) -> None:
+        """Words stand in the thread, or none ever will."""
+        self._is_posted = self._is_posted or is_posted
+        self._is_over = True
+        self._news.set()
+
+    async def keep(self) -> None:
+        """Keeps the sign true until it is taken down."""
+        is_late = False
+        while not self._is_over:
+            self._news.clear()
+            await self._put_up()
+            is_late = self._is_over
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH):
+                    await self._news.wait()
+        with suppress(BotError):
+            await self._remove(is_late)
+
+    async def _put_up(self) -> None:
+        question = self._question
+        with suppress(BotError):
+            if self._signs.status_line:
+                try:
+                    await self._chat.set_status(question.channel, question.thread_ts, self._status)
+                    return
+                except SlackRefused as error:
+                    event(log, "status.refused", level=logging.WARNING, code=error.code)
+                    self._signs.status_line = False
+            if self._signs.reaction and not self._has_reacted:
+                try:
+                    await self._chat.add_reaction(question.channel, question.ts, REACTION)
+                    self._has_reacted = True
+                except SlackRefused as error:
+                    event(log, "reaction.refused", level=logging.WARNING, code=error.code)
+                    self._signs.reaction = error.code != "missing_scope"
+
+    async def _remove(self, is_late: bool) -> None:
+        question = self._question
+        if self._has_reacted:
+            await self._chat.remove_reaction(question.channel, question.ts, REACTION)
+        elif self._signs.status_line and (is_late or not self._is_posted):
+            # Slack clears the status when the reply is posted, but not one that comes after.
+            await self._chat.set_status(question.channel, question.thread_ts, "")

@@ -1,0 +1,246 @@
+"""Slack's Web API as the bot uses it: one HTTP session, errors translated, nothing retried."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
+from bot.history import reply_tag
+from bot.messages import Identity, TurnKey
+from bot.pacing import Window
+
+# Seconds for one whole call. Slack answers most in a tenth of one.
+CALL_TIMEOUT = 15.0
+
+# Slack's own faults (docs.slack.dev, errors common to all methods): worth trying again.
+PASSING_ERRORS = frozenset(
+    {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+)
+
+# HTTP 429 says `ratelimited`; "too many messages" comes as `rate_limited`, perhaps with HTTP 200.
+RATE_LIMIT_ERRORS = frozenset({"ratelimited", "rate_limited"})
+
+# Calls a minute and workspace, less a margin (docs.slack.dev/apis/web-api/rate-limits).
+# The pacer schedules posts and edits; these are what else the bot calls in mass.
+BUDGETS: Mapping[str, int] = {
+    "conversations.replies": 48,
+    "users.info": 96,
+    "reactions.add": 48,
+    "reactions.remove": 18,
+    "chat.delete": 48,
+    "assistant.threads.setStatus": 580,
+}
+
+# The most that Slack gives at once (docs.slack.dev/reference/methods/conversations.replies).
+PAGE = 1000
+
+REMEMBERED_NAMES = 5_000
+LOOKUPS_PER_QUESTION = 40
+
+
+def quiet_logger() -> logging.Logger:
+    """For the SDK, which formats each payload for a DEBUG line unless its level is set."""
+    logger = logging.getLogger("slack_sdk.bot")
+    logger.setLevel(logging.WARNING)
+    return logger
+
+
+@asynccontextmanager
+async def connected(token: str | None, *, api_url: str) -> AsyncIterator[AsyncWebClient]:
+    """A client on one HTTP session, without the SDK's own retries.
+
+    Without ``session=`` the SDK opens a connection for each call; with its default retries it
+    posts a message twice when the answer to the first post is lost.
+    """
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+    timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        client = AsyncWebClient(
+            token=token,
+            base_url=api_url,
+            session=session,
+            retry_handlers=[],
+            logger=quiet_logger(),
+        )
+        client.proxy = proxy_for(api_url)  # the SDK's own choice ignores NO_PROXY
+        yield client
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for ``url``, but for hosts that it exempts."""
+    host = urlsplit(url).hostname or ""
+    if host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get(urlsplit(url).scheme) or proxies.get("http")
+
+
+async def identify(client: AsyncWebClient) -> Identity:
+    """Who this token speaks for."""
+    answer = await _translated(client, "auth.test", {})
+    return Identity(
+        team=str(answer["team_id"]),
+        user=str(answer["user_id"]),
+        bot_id=str(answer.get("bot_id") or ""),
+        name=str(answer.get("user") or "the bot"),
+    )
+
+
+async def socket_url(client: AsyncWebClient, app_token: str) -> str:
+    """The address of a new Socket Mode connection."""
+    answer = await _translated(client, "apps.connections.open", {"app_token": app_token})
+    return str(answer["url"])
+
+
+class SlackChat:
+    """Fits the protocols `bot.responder.Chat` and `bot.reply.ReplyChat`."""
+
+    def __init__(self, client: AsyncWebClient, bot: Identity) -> None:
+        self._client = client
+        self._bot = bot
+        self._windows = {method: Window(limit) for method, limit in BUDGETS.items()}
+        self._names: OrderedDict[str, str] = OrderedDict()
+
+    async def post(self, channel: str, thread_ts: str, message: dict[str, Any]) -> str:
+        answer = await self._call(
+            "chat.postMessage",
+            channel=channel,
+            thread_ts=thread_ts,
+            unfurl_links=False,
+            unfurl_media=False,
+            **message,
+        )
+        return str(answer["ts"])
+
+    async def update(self, channel: str, ts: str, message: dict[str, Any]) -> None:
+        # parse: its default here is "client", which would make pings of bare names.
+        await self._call("chat.update", channel=channel, ts=ts, parse="none", **message)
+
+    async def delete(self, channel: str, ts: str) -> None:
+        await self._call("chat.delete", channel=channel, ts=ts)
+
+    async def set_status(self, channel: str, thread_ts: str, status: str) -> None:
+        await self._call(
+            "assistant.threads.setStatus", channel_id=channel, thread_ts=thread_ts, status=status
+        )
+
+    async def add_reaction(self, channel: str, ts: str, name: str) -> None:
+        await self._call("reactions.add", channel=channel, timestamp=ts, name=name)
+
+    async def remove_reaction(self, channel: str, ts: str, name: str) -> None:
+        await self._call("reactions.remove", channel=channel, timestamp=ts, name=name)
+
+    async def thread(self, channel: str, thread_ts: str) -> list[dict[str, Any]]:
+        """All pages of a thread, oldest message first, with metadata."""
+        messages: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            answer = await self._call(
+                "conversations.replies",
+                channel=channel,
+                ts=thread_ts,
+                limit=PAGE,
+                include_all_metadata=True,
+                **({"cursor": cursor} if cursor else {}),
+            )
+            messages += answer.get("messages", [])
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor:
+                return messages
+
+    async def find_reply(
+        self, channel: str, thread_ts: str, *, turn: TurnKey, number: int
+    ) -> str | None:
+        for message in await self.thread(channel, thread_ts):
+            tag = reply_tag(message, self._bot)
+            if tag and tag.get("turn") == str(turn) and tag.get("part") == number:
+                return str(message["ts"])
+        return None
+
+    async def names(self, users: Iterable[str]) -> dict[str, str]:
+        """The display names of those whose name can be had; looked up once, then remembered."""
+        wanted = set(users)
+        unknown = sorted(user for user in wanted if user not in self._names)
+        await asyncio.gather(*(self._look_up(user) for user in unknown[:LOOKUPS_PER_QUESTION]))
+        return {user: self._names[user] for user in wanted if user in self._names}
+
+    async def _look_up(self, user: str) -> None:
+        try:
+            answer = await self._call("users.info", user=user)
+        except BotError:  # an id in its place does no harm
+            return
+        person = answer.get("user") or {}
+        profile = person.get("profile") or {}
+        name = profile.get("display_name") or profile.get("real_name") or person.get("name")
+        if name:
+            self._names[user] = str(name)
+            if len(self._names) > REMEMBERED_NAMES:
+                self._names.popitem(last=False)
+
+    async def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
+        """One call. Where its budget is spent it is refused here, as Slack would refuse it.
+
+        :raises RateLimited: by Slack, or by our own count of its budget.
+        :raises Unavailable: no answer, so that its effect is unknown; or Slack's own fault.
+        :raises SlackRefused: with Slack's error code.
+        """
+        window = self._windows.get(method)
+        if window is None:
+            return await _translated(self._client, method, arguments)
+        now = asyncio.get_running_loop().time()
+        if window.free(now) <= 0:
+            raise RateLimited("Slack", max(0.1, window.next_free(now) - now))
+        window.take()
+        try:
+            return await _translated(self._client, method, arguments)
+        except RateLimited as error:
+            window.hold(asyncio.get_running_loop().time() + (error.retry_after or 1.0))
+            raise
+        finally:
+            window.answered(asyncio.get_running_loop().time())
+
+
+async def _translated(
+    client: AsyncWebClient, method: str, arguments: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    # The SDK's method of that name knows which calls Slack takes as JSON and which as a form.
+    call = getattr(client, method.replace(".", "_"))
+    try:
+        answer = await call(**arguments)
+    except SlackApiError as error:
+        raise translate(method, error) from error
+    except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+        raise Unavailable("Slack", f"{method}: {type(error).__name__}") from error
+    data = answer.data
+    return data if isinstance(data, dict) else {}
+
+
+def translate(method: str, error: SlackApiError) -> BotError:
+    """The SDK's error as ours."""
+    response: Any = error.response
+    # The SDK's response, or aiohttp's own where the body was no JSON.
+    status = int(getattr(response, "status_code", 0) or getattr(response, "status", 0))
+    data = getattr(response, "data", None)
+    code = str(data.get("error") or "") if isinstance(data, dict) else ""
+    if status == 429 or code in RATE_LIMIT_ERRORS:
+        return RateLimited("Slack", _retry_after(response.headers))
+    if status >= 500 or code in PASSING_ERRORS or not code:
+        return Unavailable("Slack", f"{method}: {code or f'HTTP {status}'}")
+    return SlackRefused(method, code)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds. Slack sends whole ones."""
+    try:
+        return max(0.0, float(headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,75 @@
+"""Lets replies through to Slack one call at a time, in the order that the pacer decides."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from math import inf
+
+from bot.errors import RateLimited
+from bot.pacing import Call, Claim, Pacer
+
+# Seconds to hold a method where Slack refuses without saying for how long.
+UNSAID_RETRY_AFTER = 10.0
+
+
+class Turnstile:
+    """The waiting side of a `Pacer`: one timer and a future for each waiting reply."""
+
+    def __init__(self, pacer: Pacer) -> None:
+        self._pacer = pacer
+        self._waiting: dict[Claim, asyncio.Future[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def join(self, claim: Claim) -> None:
+        self._pacer.join(claim)
+
+    def leave(self, claim: Claim) -> None:
+        self._pacer.leave(claim)
+        self.turn()
+
+    @asynccontextmanager
+    async def passing(self, claim: Claim, call: Call) -> AsyncIterator[None]:
+        """Waits until the claim may make its call; inside, it makes it."""
+        await self._enter(claim, call)
+        try:
+            yield
+        except RateLimited as error:
+            retry_after = error.retry_after or UNSAID_RETRY_AFTER
+            self._pacer.refused(call, _now(), retry_after=retry_after)
+            raise
+        finally:
+            self._pacer.answered(claim, call, _now())
+            self.turn()
+
+    async def _enter(self, claim: Claim, call: Call) -> None:
+        granted = asyncio.get_running_loop().create_future()
+        self._waiting[claim] = granted
+        claim.wants = call
+        self.turn()
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():  # granted in the same moment
+                self._pacer.answered(claim, call, _now())
+            claim.wants = None
+            self._waiting.pop(claim, None)
+            self.turn()
+            raise
+
+    def turn(self) -> None:
+        """Grants all that can be granted now. Called when anything changed."""
+        now = _now()
+        while claim := self._pacer.grant(now):
+            granted = self._waiting.pop(claim)
+            if not granted.done():
+                granted.set_result(None)
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        chance = self._pacer.next_chance(now) if self._waiting else inf
+        if chance < inf:
+            self._timer = asyncio.get_running_loop().call_at(chance, self.turn)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,66 @@
+"""Values → what Slack shows: Block Kit, the fallback text, and a message's metadata."""
+
+from typing import Any
+
+from bot.draft import Part
+from bot.history import REPLY_EVENT
+from bot.messages import TurnKey
+
+# chat.update refuses a longer `text` (docs.slack.dev/reference/methods/chat.update, msg_too_long).
+TEXT_LIMIT = 4_000
+# An interim edit's `text` is seen by nobody for long; it need not travel with each of them.
+INTERIM_TEXT_LIMIT = 150
+
+WORDLESS = (
+    "You mentioned me without a question. Write it in the same message, or ask me in a direct "
+    "message. In a thread I read what was said before."
+)
+
+
+def reply_message(part: Part, *, turn: TurnKey, number: int) -> dict[str, Any]:
+    """The arguments of ``chat.postMessage`` and ``chat.update`` for one part of an answer.
+
+    The answer stands alone in the markdown block, so that it can be read back from there; what
+    the bot itself has to say stands in a context block beneath.
+    """
+    blocks: list[dict[str, Any]] = []
+    if part.text:
+        blocks.append({"type": "markdown", "text": part.text})
+    if part.notice or not part.text:
+        blocks.append(_notice(part.notice or "..."))
+    return {
+        "blocks": blocks,
+        "text": _fallback(part),
+        "metadata": {
+            "event_type": REPLY_EVENT,
+            "event_payload": {"turn": str(turn), "part": number, "is_last": part.is_last},
+        },
+    }
+
+
+def notice_message(sentence: str) -> dict[str, Any]:
+    """A message in which the bot speaks for itself; history leaves it out."""
+    return {"blocks": [_notice(sentence)], "text": escape(sentence)}
+
+
+def escape(text: str) -> str:
+    """For Slack's own mrkdwn (docs.slack.dev/messaging/formatting-message-text#escaping)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _fallback(part: Part) -> str:
+    """For notifications and screen readers, which read ``text`` and never the blocks."""
+    said = "\n\n".join(text for text in (part.text, part.notice) if text)
+    limit = TEXT_LIMIT if part.is_final else INTERIM_TEXT_LIMIT
+    shortened = said if len(said) <= limit else said[: limit - 1] + "…"
+    escaped = escape(shortened)
+    while len(escaped) > limit:
+        shortened = shortened[: -(len(escaped) - limit) - 1]
+        escaped = escape(shortened + "…")
+    return escaped
+
+
+def _notice(sentence: str) -> dict[str, Any]:
+    # verbatim: Slack would otherwise make pings of what looks like one.
+    element = {"type": "mrkdwn", "text": escape(sentence), "verbatim": True}
+    return {"type": "context", "elements": [element]}

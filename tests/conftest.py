@@ -1,0 +1,55 @@
+"""Time in the tests of `core` is virtual: a back-off of a minute passes at once."""
+
+import asyncio
+import os
+import selectors
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+CORE = Path(__file__).parent / "core"
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """Where it would wait for its next timer, its clock jumps there instead."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+        super().__init__(_JumpingSelector(self))
+
+    def time(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+
+
+class _JumpingSelector(selectors.SelectSelector):
+    def __init__(self, loop: VirtualTimeLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready and timeout is None:
+            raise RuntimeError("Everything waits for everything else: no timer, nothing to read.")
+        if not ready and timeout:
+            self._loop.advance(timeout)
+        return ready
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if CORE in item.path.parents:
+        return {"virtual": VirtualTimeLoop}
+    return {"real": asyncio.new_event_loop}
+
+
+@pytest.fixture(autouse=True)
+def _no_keys_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees, or pays with, what the developer's environment holds."""
+    for name in list(os.environ):
+        if name.startswith(("SLACK_", "OPENAI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
