@@ -4,13 +4,18 @@ import argparse
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dotenv import dotenv_values
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import logs, usage
+from bot.check import check
+from bot.history import REPLY_EVENT
+from bot.playground import demo
 from bot.serve import CannotStart, serve
 from bot.settings import DEFAULT_DATABASE, Settings, SettingsError, database_url
 from bot.store import opened
@@ -53,6 +58,17 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_serve)
     command = commands.add_parser("usage", help="print tokens and answers per channel")
     command.set_defaults(run=_usage)
+    command = commands.add_parser("check", help="test the set-up and say what is wrong")
+    command.add_argument(
+        "--live", metavar="CHANNEL", help="also post into this channel (its id), and clean up"
+    )
+    command.set_defaults(run=_check)
+    command = commands.add_parser("playground", help="try the bot without Slack and without a key")
+    command.add_argument("--ask", metavar="QUESTION", required=True, help="ask it one question")
+    command.add_argument(
+        "--real-model", action="store_true", help="answer with the configured model, which costs"
+    )
+    command.set_defaults(run=_playground)
     return parser
 
 
@@ -68,6 +84,54 @@ def _usage(_: argparse.Namespace, env: Mapping[str, str]) -> None:
             return await store.ledger.by_channel()
 
     print(usage.table(asyncio.run(totals())))
+
+
+def _check(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    async def wrong() -> int:
+        count = 0
+        async for finding in check(settings, env, live=options.live):
+            print(finding, flush=True)
+            count += finding.verdict == "WRONG"
+        return count
+
+    settings = Settings.from_env(env)
+    return 1 if asyncio.run(wrong()) else 0
+
+
+def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        database = database_url(str(Path(folder, "bot.db")))
+        settings = {"DATABASE_URL": database, "LOG_LEVEL": "WARNING"}
+        if not options.real_model:
+            settings["OPENAI_MODEL"] = "local-model"
+        else:
+            settings |= {name: value for name, value in env.items() if name.startswith("OPENAI_")}
+        try:
+            asyncio.run(
+                demo.ask(
+                    options.ask,
+                    command=[sys.executable, "-m", "bot", "serve"],
+                    environment=demo.inherited(env) | settings,
+                    folder=Path(folder),
+                    is_finished=_is_finished,
+                    real_model=options.real_model,
+                )
+            )
+        except (demo.BotDied, TimeoutError) as error:
+            raise CannotStart(f"The playground's bot did not answer. {error}") from error
+        print("\nThe usage record of this answer:\n")
+        print(asyncio.run(_newest_record(database)))
+
+
+def _is_finished(message: Mapping[str, Any]) -> bool:
+    metadata = message.get("metadata") or {}
+    return metadata.get("event_type") == REPLY_EVENT and metadata["event_payload"]["is_last"]
+
+
+async def _newest_record(database: str) -> str:
+    async with opened(database) as store:
+        record = await store.ledger.newest()
+    return usage.in_words(record) if record else "There is none."
 
 
 def _database(env: Mapping[str, str]) -> str:

@@ -59,12 +59,12 @@ class Intake:
         """Takes no more questions. Slack sends those again that come from now on."""
         self._is_open = False
 
-    async def finished(self, *, within: float) -> int:
-        """Waits for the answers under way, ``within`` seconds at most; how many are left."""
+    async def finished(self, *, within: float) -> bool:
+        """Waits for the answers under way, ``within`` seconds at most; whether all are done."""
         if not self._answers:
-            return 0
+            return True
         _, left = await asyncio.wait(self._answers, timeout=within)
-        return len(left)
+        return not left
 
     async def abandon(self) -> None:
         """Ends what is still under way, without another word."""

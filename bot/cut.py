@@ -83,10 +83,10 @@ def _between_lines(lines: list[Line], limit: int) -> Iterator[Seam]:
 def _rank(before: Line, after: Line) -> Rank | None:
     if after.kind is Kind.CODE:
         return _rank_of_code(before, after)
-    if after.kind in (Kind.CLOSING, Kind.DELIMITER) or _may_be_header(before, after):
-        return None
     if after.kind is Kind.ROW:
         return Rank.ROW if before.kind is Kind.ROW else None
+    if after.kind in (Kind.CLOSING, Kind.DELIMITER) or _may_be_header(before, after):
+        return None
     if before.kind is Kind.HEADING or _introduces(before):
         return Rank.INTRODUCTION
     if before.listed and after.listed:
@@ -116,8 +116,10 @@ def _may_be_header(before: Line, after: Line) -> bool:
 
 
 def _introduces(line: Line) -> bool:
-    introduction = line.text.rstrip(" \t*_").endswith((":", "："))
-    return introduction and line.kind in (Kind.TEXT, Kind.ITEM)
+    """Ends in a colon, or is all bold, as models write headings between the others."""
+    if line.kind not in (Kind.TEXT, Kind.ITEM):
+        return False
+    return line.text.rstrip(" \t*_").endswith((":", "：")) or bool(_ALL_BOLD.fullmatch(line.text))
 
 
 def _repair(line: Line, limit: int) -> tuple[str, str]:
@@ -130,6 +132,7 @@ def _repair(line: Line, limit: int) -> tuple[str, str]:
     return "", line.table if repeated else ""
 
 
+_ALL_BOLD = re.compile(r"[ \t]*\*\*[^*]+\*\*[ \t]*")
 _MARKUP = re.compile(r"[ \t>|]*(?:#{1,6}|[-*+]|[0-9]{1,9}[.)])?[ \t]*")
 _BLOCK_STARTS = frozenset(" \t`~#>|=-+*")  # a rest must not begin with these: they mean something
 _CODE_STARTS = frozenset(" \t`~")
@@ -202,8 +205,8 @@ def _whole_character(text: str, end: int) -> int:
 
 
 def _belong_together(left: str, right: str) -> bool:
-    if unicodedata.combining(right) or right in "\u200d\ufe0e\ufe0f\u20e3" or left == "\u200d":
-        return True
+    if unicodedata.category(right).startswith("M") or "\u200d" in (left, right):
+        return True  # an accent, or parts of an emoji
     if "\U0001f3fb" <= right <= "\U0001f3ff":  # the skin tone of an emoji
         return True
     if right in "`~" or (left, right) == ("\r", "\n"):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.markdown import close, cut, neutralise
+from bot.markdown import close, cut, neutralise, undo_neutralise
 
 # Characters of one part. A markdown block takes 12,000 (docs.slack.dev, "Markdown block"); the
 # rest is room for a closing fence and for text that is about to be cut.
@@ -44,7 +44,7 @@ class Draft:
             self._text.push(text)
             return
         self._again.push(text)
-        if self._again.length >= self._text.length:
+        if self._again.length >= self._text.length and not self._again.is_blank:
             self._text, self._again = self._again, None
 
     def restart(self) -> None:
@@ -74,12 +74,12 @@ class Draft:
         return (self._again or self._text).is_blank
 
     def parts(self) -> tuple[Part, ...]:
-        *sealed, growing = self._text.pieces(ended=self.ended)
+        *sealed, last = self._text.pieces(ended=self.ended) or [""]
         notice = "\n".join([*self.notes, *([self.waiting] if self.waiting else [])])
-        earlier = tuple(Part(text, is_final=True) for text in sealed)
-        if not growing and not earlier and not (notice or self.ended):
+        if not (last or notice or self.ended):
             return ()
-        return (*earlier, Part(growing, notice, is_last=self.ended, is_final=self.ended))
+        earlier = (Part(text, is_final=True) for text in sealed)
+        return (*earlier, Part(last, notice, is_last=self.ended, is_final=self.ended))
 
 
 class _Text:
@@ -100,23 +100,23 @@ class _Text:
             self.is_blank = False
 
     def pieces(self, *, ended: bool) -> list[str]:
-        """Complete pieces; all but the last are as they will stay."""
+        """Complete pieces, none of them blank; all but the last are as they will stay."""
         growing = self._growing()
         slack = 0 if ended else LOOKAHEAD
         while len(growing) > self._limit + slack:
             head, rest = cut(growing, limit=self._limit)
-            self._sealed.append(head)
-            # What is neutral stays neutral when it is neutralised again.
-            self._safe, self._raw = "", [rest]
+            if head.strip():
+                # Again, because a cut through `@channel_list` leaves `@channel`.
+                self._sealed.append(neutralise(head))
+            # The rest's last line may still read differently, so it goes back as it came.
+            self._safe, self._raw = "", [undo_neutralise(rest)]
             growing = self._growing()
-        return [*self._sealed, close(growing).rstrip() if growing else ""]
+        return [*self._sealed, *([close(growing).rstrip()] if growing else [])]
 
     def _growing(self) -> str:
         # Nothing that pings spans two lines, so whole lines need to be looked at only once.
         lines, newline, half = "".join(self._raw).rpartition("\n")
-        self._safe += neutralise(lines) + newline
+        self._safe = (self._safe + neutralise(lines) + newline).lstrip("\r\n")
         self._raw = [half]
-        if not self._sealed:
-            self._safe = self._safe.lstrip("\n")
         growing = self._safe + neutralise(half)
         return growing if growing.strip() else ""

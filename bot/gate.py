@@ -8,7 +8,7 @@ from bot.messages import Identity, Question
 
 # A message carries a subtype where something else happened than somebody saying something:
 # an edit, a deletion, a join. These two are people talking all the same.
-SPOKEN_SUBTYPES = frozenset({None, "file_share", "thread_broadcast"})
+SPOKEN_SUBTYPES = (None, "file_share", "thread_broadcast")
 
 _TS = re.compile(r"\d{1,12}\.\d{1,6}", re.ASCII)
 _ID = re.compile(r"[A-Z0-9]{2,32}", re.ASCII)
@@ -30,7 +30,6 @@ def question_from(body: Mapping[str, Any], bot: Identity) -> Question | None:
     thread_ts = event.get("thread_ts") or ts
     if not (_is(_ID, channel) and _is(_ID, user) and _is(_TS, ts) and _is(_TS, thread_ts)):
         return None
-    text = event.get("text")
     return Question(
         # Not the body's team_id: in a channel shared with another organisation that can be theirs.
         team=bot.team,
@@ -38,7 +37,7 @@ def question_from(body: Mapping[str, Any], bot: Identity) -> Question | None:
         ts=str(ts),
         thread_ts=str(thread_ts),
         user=str(user),
-        text=text if isinstance(text, str) else "",
+        text=text_of(event),
         files=file_names(event),
     )
 
@@ -46,7 +45,19 @@ def question_from(body: Mapping[str, Any], bot: Identity) -> Question | None:
 def is_wordless(question: Question, bot: Identity) -> bool:
     """Nothing but a mention of the bot: there is nothing to ask the model."""
     words = re.sub(rf"<@{re.escape(bot.user)}(\|[^>]*)?>", "", question.text)
-    return not words.strip(" \t\r\n\u200b,.:;!?") and not question.files
+    # Slack's editor puts a no-break space behind a mention; \s matches that one too.
+    return not re.sub(r"[\s\u200b,.:;!?]", "", words) and not question.files
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Its text and that of what it quotes: forwarded messages come as attachments."""
+    text = message.get("text")
+    quoted = message.get("attachments")
+    texts = [text if isinstance(text, str) else ""]
+    for attachment in quoted if isinstance(quoted, list) else []:
+        lines = _attached(attachment).splitlines() if isinstance(attachment, Mapping) else []
+        texts.append("\n".join(f"> {line}" for line in lines))
+    return "\n\n".join(part for part in texts if part)
 
 
 def file_names(message: Mapping[str, Any]) -> tuple[str, ...]:
@@ -56,6 +67,12 @@ def file_names(message: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     named = (file.get("name") or file.get("title") for file in files if isinstance(file, Mapping))
     return tuple(str(name) if name else "a file" for name in named)
+
+
+def _attached(attachment: Mapping[str, Any]) -> str:
+    """Apps may put all they say into the fallback, a summary in plain text."""
+    found = attachment.get("text") or attachment.get("fallback")
+    return found if isinstance(found, str) else ""
 
 
 def _is_meant_for_bot(event: Mapping[str, Any]) -> bool:
@@ -70,9 +87,8 @@ def _is_meant_for_bot(event: Mapping[str, Any]) -> bool:
 
 
 def _is_spoken_by_a_person(event: Mapping[str, Any], bot: Identity) -> bool:
-    subtype = event.get("subtype")
     return (
-        (subtype is None or (isinstance(subtype, str) and subtype in SPOKEN_SUBTYPES))
+        event.get("subtype") in SPOKEN_SUBTYPES
         and not event.get("bot_id")
         and not event.get("bot_profile")
         and event.get("user") not in (bot.user, "USLACKBOT")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bot.gate import SPOKEN_SUBTYPES, file_names
+from bot.gate import SPOKEN_SUBTYPES, file_names, text_of
 from bot.markdown import from_mrkdwn, from_rich_text, join, mentioned, undo_neutralise
 from bot.messages import ChatMessage, Identity, Question
 
@@ -41,7 +41,7 @@ def people(thread: Iterable[SlackMessage], question: Question, bot: Identity) ->
         user = message.get("user")
         if isinstance(user, str) and not message.get("bot_id"):
             ids.add(user)
-        ids |= mentioned(_text(message))
+        ids |= mentioned(text_of(message))
     return ids - {bot.user}
 
 
@@ -108,8 +108,8 @@ def _speaker(message: SlackMessage, names: Mapping[str, str]) -> str:
             profile.get("name") if isinstance(profile, Mapping) else None
         )
         return f"{name or 'an app'} (app)"
-    user = str(message.get("user", "somebody"))
-    return names.get(user, user)
+    user = message.get("user")
+    return names.get(user, user) if isinstance(user, str) else "somebody"
 
 
 def _said(name: str, words: str) -> str:
@@ -119,27 +119,16 @@ def _said(name: str, words: str) -> str:
 
 
 def _words(message: SlackMessage, names: Mapping[str, str], files: Sequence[str]) -> str:
-    paragraphs = [from_mrkdwn(_text(message), names=names).strip()]
+    paragraphs = [from_mrkdwn(text_of(message), names=names).strip()]
     paragraphs += [f"[attached file, which you cannot read: {_one_line(name)}]" for name in files]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
-
-
-def _text(message: SlackMessage) -> str:
-    """Its text and that of what it quotes: forwarded messages come as attachments."""
-    text = message.get("text")
-    quoted = message.get("attachments")
-    texts = [text if isinstance(text, str) else ""]
-    for attachment in quoted if isinstance(quoted, list) else []:
-        words = attachment.get("text") if isinstance(attachment, Mapping) else None
-        if isinstance(words, str):
-            texts.append("\n".join(f"> {line}" for line in words.splitlines()))
-    return "\n\n".join(part for part in texts if part)
 
 
 def _block_text(block: Mapping[str, Any]) -> str:
     match block.get("type"):
         case "markdown":
-            return str(block.get("text", ""))
+            text = block.get("text")
+            return text if isinstance(text, str) else ""
         case "rich_text":
             return from_rich_text(block)
         case _:
@@ -163,6 +152,6 @@ def _ts(message: SlackMessage) -> tuple[int, int]:
 def _seconds(ts: str) -> tuple[int, int]:
     """Slack's ``ts`` as exact numbers: as a float its microseconds would be rounded away."""
     whole, _, fraction = ts.partition(".")
-    if not (whole.isascii() and whole.isdigit()):
+    if not (ts.isascii() and whole.isdigit()):
         return (0, 0)
     return (int(whole), int(fraction.ljust(6, "0")[:6]) if fraction.isdigit() else 0)

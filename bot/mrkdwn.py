@@ -86,7 +86,7 @@ def _from_fence(code: str, ticks: str, names: Mapping[str, str]) -> str:
     info = ""
     if not first.strip():
         code = others
-    elif ends_apart and others.strip() and _INFO.fullmatch(first):
+    elif ends_apart and others.strip() and _INFO.fullmatch(first.rstrip()):
         info, code = first.rstrip(), others
     end = "" if ends_apart else "\n"
     return f"{ticks}{info}\n{_from_code(code, names)}{end}{ticks}"
@@ -132,7 +132,7 @@ def _from_reference(found: str, names: Mapping[str, str]) -> str:
 def _shown(found: str, names: Mapping[str, str]) -> str:
     """What Slack shows for a link, a mention or a special sequence."""
     target, _, label = found[1:-1].partition("|")
-    sign, name = target[0], target[1:]
+    sign, name = target[:1], target[1:]
     if sign == "@":
         return "@" + (names.get(name) or _unescape(label or name))
     if sign == "#":

@@ -53,6 +53,13 @@ SUBSTITUTES: Mapping[str, str | None] = {
 }
 
 
+# How servers say that the prompt is too long.
+TOO_LONG = ("context_length", "context length", "context window", "maximum context", "too long")
+
+# The fields of an error's body in which a server speaks for itself.
+SAID_IN = ("error", "message", "code", "type", "param", "detail", "loc", "msg")
+
+
 class OpenAIModel:
     """One model of one server, over one HTTP session without a cap on its connections."""
 
@@ -91,48 +98,57 @@ class OpenAIModel:
         """The answer as it is written; see `bot.responder.Model`."""
         body = [{"role": message.role, "content": message.content} for message in messages]
         while True:
+            options = dict(self._options)
             try:
                 async with self._client.chat.completions.with_streaming_response.create(
                     model=self.name,
                     messages=body,  # type: ignore[arg-type]
                     stream=True,
-                    **self._options,
+                    **options,
                 ) as response:
                     async for piece in _read(response.iter_bytes(), self._timeout):
                         yield piece
                 return
             except openai.APIError as error:
-                if not self._learns_from(error):
+                if not self._learns_from(error, options):
                     raise translate(error) from error
             except TRANSPORT_ERRORS as error:
                 raise StreamBroken(type(error).__name__) from error
 
-    def _learns_from(self, error: openai.APIError) -> bool:
+    def _learns_from(self, error: openai.APIError, sent: Mapping[str, Any]) -> bool:
         """The server refused a parameter that it can do without: it is not sent again."""
-        if getattr(error, "status_code", 0) not in (400, 422):
+        if getattr(error, "status_code", 0) not in (400, 422) or _says(error, *TOO_LONG):
             return False
         # OpenAI names it in `param`, others only somewhere in the body.
-        said = f"{error.param} {error.message} {error.body}"
-        refused = [name for name in self._options if name in SUBSTITUTES and name in said]
+        said = _said(error.body)
+        refused = [name for name in sent if name in SUBSTITUTES and name in said]
         for name in refused:
-            value, substitute = self._options.pop(name), SUBSTITUTES[name]
-            if substitute:
-                self._options[substitute] = value
-            event(log, "model.parameter_refused", parameter=name, instead=substitute)
+            self._drop(name)
         return bool(refused)
+
+    def _drop(self, name: str) -> None:
+        if name not in self._options:  # another stream, refused in the same moment, was first
+            return
+        value, substitute = self._options.pop(name), SUBSTITUTES[name]
+        if substitute:
+            self._options[substitute] = value
+        event(log, "model.parameter_refused", parameter=name, instead=substitute)
 
 
 # -- the stream
 
 
+# `Any` where compatible servers send other types than OpenAI does.
+
+
 class _Delta(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
+    content: Any = None
+    refusal: Any = None
 
 
 class _Choice(msgspec.Struct):
     delta: _Delta | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
 
 
 class _Details(msgspec.Struct):
@@ -151,8 +167,9 @@ class _Chunk(msgspec.Struct):
     """A streamed chunk (platform.openai.com/docs/api-reference/chat-streaming), as far as used."""
 
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     error: Any = None
+    object: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -200,7 +217,7 @@ class _Ending:
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
-        self._finish_reason: str | None = None
+        self._finish_reason: object = None
         self._done = False
 
     def take(self, line: bytes) -> str:
@@ -212,16 +229,16 @@ class _Ending:
             chunk = _decode(line)
         except msgspec.DecodeError as error:
             raise StreamBroken("unreadable chunk") from error
-        if chunk.error is not None:
+        if chunk.error or chunk.object == "error":  # the latter is vLLM's older way
             raise _error_in_stream(chunk.error)
         if chunk.usage is not None:
-            self.usage = _usage(chunk.usage)
+            self.usage = _usage(chunk.usage) or self.usage
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
         self._finish_reason = choice.finish_reason or self._finish_reason
         delta = choice.delta
-        return (delta.content or delta.refusal or "") if delta else ""
+        return (_text(delta.content) or _text(delta.refusal)) if delta else ""
 
     def check(self) -> None:
         """Raises unless the answer is whole. A stream can end cleanly in mid-sentence."""
@@ -233,7 +250,18 @@ class _Ending:
             raise StreamBroken("ended without a finish reason")
 
 
-def _usage(usage: _Usage) -> Usage:
+def _text(content: Any) -> str:
+    """A text, or the text among parts: Mistral's reasoning models send a list of them."""
+    if isinstance(content, list):
+        return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _usage(reported: Any) -> Usage | None:
+    try:
+        usage = msgspec.convert(reported, _Usage, strict=False)  # some count in floats or strings
+    except msgspec.ValidationError:
+        return None
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     return Usage(
         input_tokens=usage.prompt_tokens,
@@ -270,9 +298,7 @@ def _refusal(status: int, error: openai.APIError) -> BotError:
         return KeyRejected(_reason(error))
     if status == 404:
         return ModelNotFound(_reason(error))
-    if status == 413 or _says(
-        error, "context_length", "context length", "context window", "maximum context", "too long"
-    ):
+    if status == 413 or _says(error, *TOO_LONG):
         return QuestionTooLong(_reason(error))
     if _says(error, "content_filter", "content_policy_violation", "content management policy"):
         return ContentFiltered(_reason(error))
@@ -288,8 +314,20 @@ def _error_in_stream(error: Any) -> BotError:
 
 
 def _says(error: openai.APIError, *words: str) -> bool:
-    said = f"{error.code} {error.type} {error.message}".lower()
+    said = _said(error.body).lower()
     return any(word in said for word in words)
+
+
+def _said(body: object) -> str:
+    """The server's own words in the body of an error, without what it echoes of the request.
+
+    Google sends a list, FastAPI ``detail`` with ``loc`` and ``msg``, others only a string.
+    """
+    if isinstance(body, Mapping):
+        return " ".join(_said(body[name]) for name in SAID_IN if name in body)
+    if isinstance(body, list):
+        return " ".join(map(_said, body))
+    return body if isinstance(body, str) else ""
 
 
 def _reason(error: openai.APIError) -> str:

@@ -85,6 +85,7 @@ class Claim:
     must: bool = False  # this call is not superseded by a later one: a last edit, say
     since: float = inf  # when the oldest text that nobody sees yet arrived
     quiet_until: float = -inf  # no interim edit before; kept by the pacer
+    is_beginning: bool = False  # such a message is being posted; kept by the pacer
 
 
 class Pacer:
@@ -138,6 +139,7 @@ class Pacer:
     def answered(self, claim: Claim, call: Call, now: float) -> None:
         """A granted call came to its end, whatever the answer."""
         claim.quiet_until = now + QUICKEST_EDIT
+        claim.is_beginning = False
         for window in self._windows(claim, call):
             window.answered(now)
 
@@ -159,12 +161,13 @@ class Pacer:
         if claim.wants == "chat.update" and not claim.must:
             spread = HORIZON / self._spare_edits(now)
             self._next_interim_edit = now + max(QUICKEST_EDIT, spread)
+        claim.is_beginning = claim.wants == "chat.postMessage" and not claim.must
         for window in self._windows(claim, claim.wants):
             window.take()
         claim.wants = None
 
     def _spare_edits(self, now: float) -> int:
-        kept_back = sum(claim.has_open_message for claim in self._claims)
+        kept_back = sum(claim.has_open_message or claim.is_beginning for claim in self._claims)
         return self._updates.free(now) - kept_back
 
     def _windows(self, claim: Claim, call: Call | None) -> tuple[Window, ...]:

@@ -28,6 +28,7 @@ MODEL_ATTEMPTS = 5  # about 15 s of waiting where no Retry-After is given
 READ_ATTEMPTS = 5
 # What must land is worth minutes: about 4 of them, the last waits 30 s each.
 SHOW_ATTEMPTS = 12
+LONGEST_WAIT_TO_SHOW = 300.0  # a last edit is of use even so late; the answer is written
 
 _doubling = wait_exponential_jitter(multiplier=0.75, exp_base=2, max=30, jitter=0.5)
 
@@ -44,10 +45,24 @@ async def read_again(call: Callable[[], Awaitable[T]], on_wait: OnWait) -> T:
 
 async def until_it_lands(call: Callable[[], Awaitable[T]]) -> T:
     """For what Slack must show: posts, last edits, deletions."""
-    return await _persist(call, attempts=SHOW_ATTEMPTS, on_wait=lambda *_: None)
+    return await _persist(
+        call,
+        attempts=SHOW_ATTEMPTS,
+        on_wait=lambda *_: None,
+        longest_wait=LONGEST_WAIT_TO_SHOW,
+    )
 
 
-async def _persist(call: Callable[[], Awaitable[T]], *, attempts: int, on_wait: OnWait) -> T:
+async def _persist(
+    call: Callable[[], Awaitable[T]],
+    *,
+    attempts: int,
+    on_wait: OnWait,
+    longest_wait: float = LONGEST_WAIT,
+) -> T:
+    def is_worth_waiting_for(error: BaseException) -> bool:
+        return isinstance(error, Transient) and (error.retry_after or 0) <= longest_wait
+
     def before_sleep(state: RetryCallState) -> None:
         error = _error(state)
         wait = state.upcoming_sleep
@@ -63,7 +78,7 @@ async def _persist(call: Callable[[], Awaitable[T]], *, attempts: int, on_wait: 
         on_wait(error, wait)
 
     retrying = AsyncRetrying(
-        retry=retry_if_exception(_is_worth_waiting_for),
+        retry=retry_if_exception(is_worth_waiting_for),
         wait=_wait,
         stop=stop_after_attempt(attempts),
         before_sleep=before_sleep,
@@ -75,13 +90,9 @@ async def _persist(call: Callable[[], Awaitable[T]], *, attempts: int, on_wait: 
     raise AssertionError("tenacity ends with a result or an error")
 
 
-def _is_worth_waiting_for(error: BaseException) -> bool:
-    return isinstance(error, Transient) and (error.retry_after or 0) <= LONGEST_WAIT
-
-
 def _wait(state: RetryCallState) -> float:
-    retry_after = _error(state).retry_after
-    return _doubling(state) if retry_after is None else retry_after
+    # Some servers say 0, which would use up all attempts in a moment.
+    return _error(state).retry_after or _doubling(state)
 
 
 def _error(state: RetryCallState) -> Transient:

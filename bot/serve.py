@@ -42,10 +42,7 @@ async def serve(settings: Settings) -> None:
 
     :raises CannotStart: Slack refuses a token, or the port is taken.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop, hurry = _stop_signals()
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened(settings.database_url))
         client = await stack.enter_async_context(
@@ -61,7 +58,7 @@ async def serve(settings: Settings) -> None:
         intake = Intake(bot, accept=store.turns.accept, answer=responder.answer)
         await _receive(stack, settings, bot, intake)
         await stop.wait()
-        await _wind_down(intake, responder)
+        await _wind_down(intake, responder, hurry)
 
 
 def model_of(settings: Settings) -> OpenAIModel:
@@ -119,11 +116,21 @@ async def _receive(
     event(log, "bot.started", mode=mode, port=port, bot=bot.name, team=bot.team)
 
 
-async def _wind_down(intake: Intake, responder: Responder) -> None:
-    """Lets running answers finish, then lets the others say that they will not."""
+def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """The first SIGTERM or SIGINT sets the first event, another the second."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(
+            number, lambda: (hurry if stop.is_set() else stop).set()
+        )
+    return stop, hurry
+
+
+async def _wind_down(intake: Intake, responder: Responder, hurry: asyncio.Event) -> None:
+    """Lets running answers finish, unless told to hurry; the others say that they will not."""
     intake.close()
     event(log, "bot.stopping")
-    if await intake.finished(within=DRAIN):
+    if not await _unless_stopped(asyncio.create_task(intake.finished(within=DRAIN)), hurry):
         responder.interrupt()
         await intake.finished(within=LAST_WORDS)
     await intake.abandon()

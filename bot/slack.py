@@ -12,6 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
 from bot.history import reply_tag
@@ -86,13 +87,21 @@ def proxy_for(url: str) -> str | None:
 
 async def identify(client: AsyncWebClient) -> Identity:
     """Who this token speaks for."""
-    answer = await _translated(client, "auth.test", {})
-    return Identity(
+    return (await identify_with_scopes(client))[0]
+
+
+async def identify_with_scopes(client: AsyncWebClient) -> tuple[Identity, frozenset[str]]:
+    """Also what it may do: Slack says so in a header of each answer."""
+    response = await _response(client, "auth.test", {})
+    scopes = str(response.headers.get("x-oauth-scopes") or "")
+    answer = _data(response)
+    bot = Identity(
         team=str(answer["team_id"]),
         user=str(answer["user_id"]),
         bot_id=str(answer.get("bot_id") or ""),
         name=str(answer.get("user") or "the bot"),
     )
+    return bot, frozenset(scope.strip() for scope in scopes.split(",") if scope.strip())
 
 
 async def socket_url(client: AsyncWebClient, app_token: str) -> str:
@@ -110,7 +119,7 @@ class SlackChat:
         self._windows = {method: Window(limit) for method, limit in BUDGETS.items()}
         self._names: OrderedDict[str, str] = OrderedDict()
 
-    async def post(self, channel: str, thread_ts: str, message: dict[str, Any]) -> str:
+    async def post(self, channel: str, thread_ts: str | None, message: dict[str, Any]) -> str:
         answer = await self._call(
             "chat.postMessage",
             channel=channel,
@@ -212,16 +221,25 @@ class SlackChat:
 async def _translated(
     client: AsyncWebClient, method: str, arguments: Mapping[str, Any]
 ) -> Mapping[str, Any]:
+    return _data(await _response(client, method, arguments))
+
+
+async def _response(
+    client: AsyncWebClient, method: str, arguments: Mapping[str, Any]
+) -> AsyncSlackResponse:
     # The SDK's method of that name knows which calls Slack takes as JSON and which as a form.
     call = getattr(client, method.replace(".", "_"))
     try:
-        answer = await call(**arguments)
+        response: AsyncSlackResponse = await call(**arguments)
     except SlackApiError as error:
         raise translate(method, error) from error
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
         raise Unavailable("Slack", f"{method}: {type(error).__name__}") from error
-    data = answer.data
-    return data if isinstance(data, dict) else {}
+    return response
+
+
+def _data(response: AsyncSlackResponse) -> Mapping[str, Any]:
+    return response.data if isinstance(response.data, dict) else {}
 
 
 def translate(method: str, error: SlackApiError) -> BotError:

@@ -49,7 +49,7 @@ class Turnstile:
         try:
             await granted
         except asyncio.CancelledError:
-            if granted.done() and not granted.cancelled():  # granted in the same moment
+            if claim.wants is None:  # granted in the same moment, or before this was heard
                 self._pacer.answered(claim, call, _now())
             claim.wants = None
             self._waiting.pop(claim, None)

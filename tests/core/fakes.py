@@ -1,14 +1,25 @@
 """Doubles that work: a Slack that one can look at, and a model that says what it is told to."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
-from bot.errors import BotError, SlackRefused, Unavailable
+from bot.errors import RateLimited, SlackRefused, Unavailable
 from bot.messages import ChatMessage, Delta, Identity, Question, TurnKey, Usage, UsageRecord
 
 BOT = Identity(team="T1", user="UBOT", bot_id="B1", name="Robo")
 USAGE = Usage(input_tokens=100, cached_tokens=0, output_tokens=20, reasoning_tokens=0)
+
+# Among `FakeChat.errors`: the call takes effect, and only its answer is lost on the way back.
+LOST = Unavailable("Slack", "the answer was lost")
+
+# A step of a model's script: text and usage are yielded, numbers are seconds of silence, errors
+# are raised, anything else is called.
+Step = str | float | Usage | Exception | Callable[[], object]
 
 
 def question(text: str = "why?", **values: Any) -> Question:
@@ -17,118 +28,221 @@ def question(text: str = "why?", **values: Any) -> Question:
     return Question(text=text, **values)
 
 
-class FakeChat:
-    """A thread of Slack. ``errors`` are raised by the next calls of a method, None is no error."""
+@dataclass(slots=True)
+class Call:
+    method: str
+    channel: str
+    ts: str  # of the message that it changes, where it changes one
+    at: float
+    until: float = inf
 
-    def __init__(self, *, latency: float = 0.0, thread: Sequence[dict[str, Any]] = ()) -> None:
-        self.latency = latency
+
+@dataclass(slots=True)
+class Limit:
+    """So many calls in so many seconds, by each of the ways in which Slack may count them."""
+
+    calls: int
+    seconds: float = 60.0
+    arrived: deque[float] = field(default_factory=deque)
+    bucket: float = inf  # what is left in a bucket that is full at first and drips full again
+
+    def refuses(self, now: float) -> bool:
+        since = now - self.arrived[-1] if self.arrived else inf
+        self.bucket = min(self.calls, self.bucket + since * self.calls / self.seconds)
+        while self.arrived and self.arrived[0] <= now - self.seconds + 1e-6:
+            self.arrived.popleft()
+        same_period = [at for at in self.arrived if at // self.seconds == now // self.seconds]
+        self.arrived.append(now)
+        self.bucket -= 1
+        too_many = max(len(self.arrived), len(same_period) + 1) > self.calls
+        return too_many or self.bucket < -1e-6
+
+
+class FakeChat:
+    """A Slack that shows what the bot does to it. A call takes effect half way through.
+
+    The next calls of a method meet the ``errors`` (None is no error) and the ``latencies`` that
+    are put down for it; ``down_until`` a time of the clock, nothing can be reached.
+    """
+
+    def __init__(
+        self,
+        *,
+        latency: float | Callable[[], float] = 0.0,
+        thread: Sequence[dict[str, Any]] = (),
+        limits: dict[str, Limit] | None = None,
+    ) -> None:
         self.messages: dict[str, dict[str, Any]] = {}  # the bot's, by ts
         self.history: list[str] = []  # what was shown, post by post and edit by edit
-        self.statuses: list[str] = []
+        self.statuses: list[str] = []  # what the status line read, one after the other
         self.reactions: set[str] = set()
-        self.calls: list[tuple[float, str]] = []
-        self.errors: dict[str, list[BotError | None]] = {}
-        self.lost_answers = 0  # so many posts take effect, but their answer is lost
+        self.calls: list[Call] = []
+        self.refused: list[Call] = []  # by the limits
+        self.errors: dict[str, list[Exception | None]] = {}
+        self.latencies: dict[str, list[float]] = {}
+        self.down_until = -inf
+        self.limits = limits or {}
+        self.channel_limits: dict[str, Limit] = defaultdict(lambda: Limit(1, 1.0))
+        self._latency = latency
         self._thread = list(thread)
+        self._turns: dict[str, str] = {}  # by ts
 
     @property
     def screen(self) -> list[str]:
         return [shown(message) for message in self.messages.values()]
 
+    @property
+    def status(self) -> str:
+        return self.statuses[-1] if self.statuses else ""
+
+    def screen_of(self, asked: Question) -> list[str]:
+        return [
+            shown(message)
+            for ts, message in self.messages.items()
+            if self._turns[ts] == str(asked.key)
+        ]
+
+    def times(self, method: str) -> list[float]:
+        """When the calls of a method began."""
+        return [call.at for call in self.calls if call.method == method]
+
     async def post(self, channel: str, thread_ts: str, message: dict[str, Any]) -> str:
-        await self._call("post")
-        ts = f"1700000001.{len(self.calls):06}"
-        self.messages[ts] = message
-        self.history.append(shown(message))
-        self.statuses.append("")
-        if self.lost_answers:
-            self.lost_answers -= 1
-            raise Unavailable("Slack", "lost")
+        async with self._call("post", channel):
+            ts = f"1700000001.{len(self.calls):06}"
+            self._turns[ts] = message["metadata"]["event_payload"]["turn"]
+            self.messages[ts] = message
+            self.history.append(shown(message))
+            if self.status:  # Slack clears it when an app replies
+                self.statuses.append("")
         return ts
 
     async def update(self, channel: str, ts: str, message: dict[str, Any]) -> None:
-        await self._call("update")
-        if ts not in self.messages:
-            raise SlackRefused("chat.update", "message_not_found")
-        self.messages[ts] = message
-        self.history.append(shown(message))
+        async with self._call("update", channel, ts):
+            if ts not in self.messages:
+                raise SlackRefused("chat.update", "message_not_found")
+            self.messages[ts] = message
+            self.history.append(shown(message))
 
     async def delete(self, channel: str, ts: str) -> None:
-        await self._call("delete")
-        del self.messages[ts]
+        async with self._call("delete", channel, ts):
+            if ts not in self.messages:
+                raise SlackRefused("chat.delete", "message_not_found")
+            del self.messages[ts]
 
     async def find_reply(
         self, channel: str, thread_ts: str, *, turn: TurnKey, number: int
     ) -> str | None:
-        await self._call("find_reply")
-        for ts, message in self.messages.items():
-            tag = message["metadata"]["event_payload"]
-            if tag["turn"] == str(turn) and tag["part"] == number:
-                return ts
-        return None
+        found = None
+        async with self._call("find_reply", channel):
+            for ts, message in self.messages.items():
+                tag = message["metadata"]["event_payload"]
+                if tag["turn"] == str(turn) and tag["part"] == number:
+                    found = ts
+        return found
 
     async def set_status(self, channel: str, thread_ts: str, status: str) -> None:
-        await self._call("set_status")
-        self.statuses.append(status)
+        async with self._call("set_status", channel):
+            self.statuses.append(status)
 
     async def add_reaction(self, channel: str, ts: str, name: str) -> None:
-        await self._call("add_reaction")
-        self.reactions.add(name)
+        async with self._call("add_reaction", channel):
+            self.reactions.add(name)
 
     async def remove_reaction(self, channel: str, ts: str, name: str) -> None:
-        await self._call("remove_reaction")
-        self.reactions.discard(name)
+        async with self._call("remove_reaction", channel):
+            self.reactions.discard(name)
 
     async def thread(self, channel: str, thread_ts: str) -> list[dict[str, Any]]:
-        await self._call("thread")
+        async with self._call("thread", channel):
+            pass
         return self._thread
 
     async def names(self, users: Iterable[str]) -> dict[str, str]:
+        async with self._call("names", ""):
+            pass
         known = {"UANA": "Ana", "UBEN": "Ben"}
         return {user: known[user] for user in users if user in known}
 
-    async def _call(self, method: str) -> None:
-        self.calls.append((asyncio.get_running_loop().time(), method))
-        if self.latency:
-            await asyncio.sleep(self.latency)
-        errors = self.errors.get(method)
-        if errors and (error := errors.pop(0)):
-            raise error
+    @asynccontextmanager
+    async def _call(self, method: str, channel: str, ts: str = "") -> AsyncIterator[None]:
+        call = Call(method, channel, ts, _now())
+        self.calls.append(call)
+        one_way = self._next_latency(method) / 2
+        try:
+            await asyncio.sleep(one_way)
+            error = self._next_error(call)
+            if error is None or error is LOST:
+                yield
+            await asyncio.sleep(one_way)
+            if error:
+                raise error
+        finally:
+            call.until = _now()
+
+    def _next_latency(self, method: str) -> float:
+        if scripted := self.latencies.get(method):
+            return scripted.pop(0)
+        return self._latency() if callable(self._latency) else self._latency
+
+    def _next_error(self, call: Call) -> Exception | None:
+        if _now() < self.down_until:
+            return Unavailable("Slack", "down")
+        if scripted := self.errors.get(call.method):
+            return scripted.pop(0)
+        limits = [self.limits[call.method]] if call.method in self.limits else []
+        if limits and call.method == "post":
+            limits.append(self.channel_limits[call.channel])
+        refusals = [limit.refuses(_now()) for limit in limits]  # each of them counts
+        if any(refusals):
+            self.refused.append(call)
+            return RateLimited("Slack", 30.0)
+        return None
+
+
+def slack_limits() -> dict[str, Limit]:
+    """Slack's own figures, where the bot keeps a margin below them."""
+    return {"update": Limit(50), "post": Limit(300)}
 
 
 class FakeModel:
-    """Plays one script for each request: text and usage are yielded, numbers are seconds of
-    silence, errors are raised. The last script is played for all further requests."""
+    """Plays one script for each request. The last one is played for all further requests."""
 
     name = "fake-model"
 
-    def __init__(self, *scripts: Sequence[str | float | Usage | BotError]) -> None:
+    def __init__(self, *scripts: Sequence[Step]) -> None:
         self.scripts = list(scripts)
         self.asked: list[Sequence[ChatMessage]] = []
+        self.asked_at: list[float] = []
         self.closed = 0
 
     async def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
         self.asked.append(messages)
+        self.asked_at.append(_now())
         script = self.scripts[min(len(self.asked), len(self.scripts)) - 1]
         try:
             for step in script:
-                if isinstance(step, BotError):
-                    raise step
                 if isinstance(step, str):
                     yield Delta(step)
                 elif isinstance(step, Usage):
                     yield step
-                else:
+                elif isinstance(step, Exception):
+                    raise step
+                elif isinstance(step, int | float):
                     await asyncio.sleep(step)
+                else:
+                    step()
         finally:
             self.closed += 1
 
 
 class FakeLedger:
-    def __init__(self) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self.records: list[UsageRecord] = []
+        self._error = error
 
     async def record(self, record: UsageRecord) -> None:
+        if self._error:
+            raise self._error
         self.records.append(record)
 
 
@@ -141,3 +255,7 @@ def shown(message: dict[str, Any]) -> str:
         else:
             lines.append("[" + "".join(e["text"] for e in block["elements"]) + "]")
     return "\n".join(lines)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

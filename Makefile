@@ -1,0 +1,53 @@
+# Each target does its own set-up: Python 3.11+, make and git are all it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ASK ?= Compare three ways to keep the state of a small service, in a table.
+
+.PHONY: demo test check lint bench lock clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/ready  ## ask the bot a question in a local Slack: no account, no key
+	@$(BIN)/python -m bot playground --ask "$(ASK)"
+
+test: $(VENV)/ready-dev  ## all tests
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/ready-dev  ## formatting, style, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test  ## what CI runs
+
+bench: $(VENV)/ready-dev  ## the figures in the README, measured here
+	$(BIN)/python -m tests.bench
+
+lock: $(VENV)/ready-dev  ## newest versions that fit pyproject.toml, for all Pythons and platforms
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url \
+		--python-version 3.11 --custom-compile-command "make lock" \
+		pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url \
+		--python-version 3.11 --custom-compile-command "make lock" \
+		--extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"This needs Python 3.11 or newer; name one with: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ready: requirements.txt | $(VENV)/bin/python
+	@echo "Installing what the bot needs ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/ready-dev: requirements-dev.txt $(VENV)/ready
+	@echo "Installing what its tests need ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,311 @@
+"""Tests a set-up and says in words what is wrong: ``python -m bot check``."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot import history, slack, views
+from bot.draft import Part
+from bot.errors import BotError, CutAtTokenLimit, SlackRefused
+from bot.markdown import neutralise
+from bot.messages import ChatMessage, Delta, Identity, TurnKey, Usage
+from bot.serve import model_of
+from bot.settings import Settings
+from bot.store import opened, sqlite_path
+
+Verdict = Literal["ok", "WRONG", "note"]
+
+# What the bot may do, and why it must. `manifest.yml` asks for the same.
+SCOPES: Mapping[str, str] = {
+    "app_mentions:read": "hear that it is mentioned",
+    "assistant:write": "be an app that Slack shows as an assistant",
+    "channels:history": "read threads in public channels",
+    "chat:write": "answer, and show its status line",
+    "groups:history": "read threads in private channels",
+    "im:history": "hear direct messages and read their threads",
+    "mpim:history": "read threads in group messages",
+    "reactions:write": "show a first sign where there is no status line",
+    "users:read": "call people by their names",
+}
+
+# Variables that platforms set whose disks do not outlive a restart.
+THROW_AWAY_DISKS: Mapping[str, str] = {
+    "DYNO": "Heroku",
+    "K_SERVICE": "Cloud Run",
+    "RENDER": "Render",
+    "RAILWAY_ENVIRONMENT": "Railway",
+    "FLY_APP_NAME": "Fly.io",
+    "CONTAINER_APP_NAME": "Azure Container Apps",
+}
+
+# Seconds in which Slack unfurls a link, if it does.
+UNFURLS_WITHIN = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    verdict: Verdict
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.verdict:<5}  {self.words}"
+
+
+Findings = AsyncIterator[Finding]
+
+
+async def check(settings: Settings, env: Mapping[str, str], *, live: str | None) -> Findings:
+    """Everything that can be known without asking a person; with ``live``, in a channel too."""
+    mode = "Socket Mode" if settings.uses_socket_mode else f"HTTP on port {settings.port}"
+    yield Finding("ok", f"Settings: complete; events come over {mode}")
+    async with slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url) as client:
+        bot: Identity | None = None
+        async for finding in _check_bot_token(client):
+            yield finding
+        with suppress(BotError):
+            bot = await slack.identify(client)
+        if settings.slack_app_token:
+            yield await _check_app_token(client, settings.slack_app_token)
+        async for finding in _check_model(settings):
+            yield finding
+        async for finding in _check_database(settings, env):
+            yield finding
+        if live and bot:
+            async for finding in _check_live(client, bot, live):
+                yield finding
+
+
+async def _check_bot_token(client: AsyncWebClient) -> Findings:
+    try:
+        bot, granted = await slack.identify_with_scopes(client)
+    except BotError as error:
+        yield Finding("WRONG", f"SLACK_BOT_TOKEN: {_in_words(error)}")
+        return
+    yield Finding("ok", f"SLACK_BOT_TOKEN: @{bot.name} in workspace {bot.team}")
+    for scope in sorted(set(SCOPES) - granted):
+        yield Finding(
+            "WRONG",
+            f"Scope {scope} is missing, so the bot cannot {SCOPES[scope]}. Add it on the app's "
+            "OAuth & Permissions page and reinstall the app.",
+        )
+    if set(SCOPES) <= granted:
+        yield Finding("ok", f"Scopes: all {len(SCOPES)} are granted")
+
+
+async def _check_app_token(client: AsyncWebClient, app_token: str) -> Finding:
+    try:
+        await slack.socket_url(client, app_token)
+    except BotError as error:
+        return Finding(
+            "WRONG",
+            f"SLACK_APP_TOKEN: {_in_words(error)} It must have the scope connections:write, and "
+            "Socket Mode must be on.",
+        )
+    return Finding("ok", "SLACK_APP_TOKEN: Slack gives Socket Mode connections")
+
+
+async def _check_model(settings: Settings) -> Findings:
+    """One tiny call: the key, the name, streaming, and whether usage is reported."""
+    model = model_of(replace(settings, openai_max_tokens=32))
+    began = time.monotonic()
+    pieces: list[Delta | Usage] = []
+    try:
+        with suppress(CutAtTokenLimit):
+            async for piece in model.stream([ChatMessage("user", "Say: ready")]):
+                pieces.append(piece)
+    except BotError as error:
+        yield Finding(
+            "WRONG", f"Model {model.name} at {settings.openai_base_url}: {_in_words(error)}"
+        )
+        return
+    finally:
+        await model.close()
+    seconds = time.monotonic() - began
+    yield Finding("ok", f"Model {model.name}: streams; it answered within {seconds:.1f} s")
+    reported = [piece for piece in pieces if isinstance(piece, Usage)]
+    if reported and reported[-1].input_tokens is not None:
+        used = reported[-1]
+        yield Finding(
+            "ok", f"Usage: reported ({used.input_tokens} tokens in, {used.output_tokens} out)"
+        )
+    else:
+        yield Finding("note", "Usage: this server reports none, so tokens are recorded as unknown")
+
+
+async def _check_database(settings: Settings, env: Mapping[str, str]) -> Findings:
+    path = sqlite_path(settings.database_url)
+    try:
+        async with opened(settings.database_url) as store:
+            answers = sum(total.answers for total in await store.ledger.by_channel())
+    except SQLAlchemyError as error:
+        reason = getattr(error, "orig", None) or type(error).__name__
+        yield Finding("WRONG", f"DATABASE_URL: {path or 'the database'} cannot be used: {reason}")
+        return
+    yield Finding("ok", f"Database: {path or 'in memory'} holds {answers:,} answers")
+    platform = next((name for mark, name in THROW_AWAY_DISKS.items() if mark in env), None)
+    if path is None or platform:
+        where = f"on {platform}" if platform else "in memory"
+        yield Finding(
+            "note",
+            f"Database: a SQLite database {where} is lost at each restart, and with it the usage "
+            "log and the memory of what was answered. Put the file on a disk that stays.",
+        )
+
+
+# -- in a real workspace
+
+
+async def _check_live(client: AsyncWebClient, bot: Identity, channel: str) -> Findings:
+    """What no local test can prove. Whatever it posts, it deletes."""
+    trial = _Trial(slack.SlackChat(client, bot), bot, channel)
+    try:
+        await trial.begin()
+    except BotError as error:
+        yield Finding("WRONG", f"Live: cannot post in {channel}: {_in_words(error)}")
+        return
+    steps: list[tuple[str, Callable[[], Awaitable[Finding]]]] = [
+        ("status line", trial.status_line),
+        ("markdown block", trial.markdown_block),
+        ("metadata", trial.metadata),
+        ("pings", trial.pings),
+        ("unfurls", trial.unfurls),
+    ]
+    try:
+        for name, step in steps:
+            try:
+                yield await step()
+            except BotError as error:
+                yield Finding("WRONG", f"Live, {name}: {_in_words(error)}")
+    finally:
+        left = await trial.clean_up()
+    if left:
+        yield Finding("note", f"Live: {left} trial messages could not be deleted; please do")
+    else:
+        yield Finding("ok", "Live: the trial messages are deleted")
+
+
+class _Trial:
+    """A thread of the bot's own in a real channel."""
+
+    MARKDOWN = (
+        "# Trial\n\nSome **bold** text and a list:\n\n- one\n- two\n\n"
+        "| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nprint(1)\n```"
+    )
+
+    def __init__(self, chat: slack.SlackChat, bot: Identity, channel: str) -> None:
+        self._chat = chat
+        self._bot = bot
+        self._channel = channel
+        self._posted: list[str] = []
+
+    async def begin(self) -> None:
+        sentence = "I am trying out what this workspace lets me do; this goes away in a moment."
+        message = views.notice_message(sentence)
+        self._posted.append(await self._chat.post(self._channel, None, message))
+
+    async def status_line(self) -> Finding:
+        try:
+            await self._chat.set_status(self._channel, self._root, "is trying its status line...")
+            await self._chat.set_status(self._channel, self._root, "")
+        except SlackRefused as error:
+            return Finding(
+                "note",
+                f"Live, status line: refused ({error.code}); the bot will react with :eyes: "
+                "to the question instead",
+            )
+        return Finding("ok", "Live, status line: accepted")
+
+    async def markdown_block(self) -> Finding:
+        message = await self._read_back(await self._post(self.MARKDOWN))
+        kinds = ", ".join(str(block.get("type")) for block in message.get("blocks") or [])
+        if history.answer_text(message).strip() == self.MARKDOWN:
+            return Finding("ok", f"Live, markdown block: reads back word for word (as {kinds})")
+        return Finding(
+            "note", f"Live, markdown block: reads back as {kinds or 'nothing'}, with other marks"
+        )
+
+    async def metadata(self) -> Finding:
+        ts = await self._post("Metadata.")
+        found = await self._chat.find_reply(
+            self._channel, self._root, turn=self._turn, number=len(self._posted) - 1
+        )
+        if found == ts:
+            return Finding("ok", "Live, metadata: reads back, so a reply is found again")
+        return Finding(
+            "WRONG", "Live, metadata: does not read back; after a lost answer a reply could repeat"
+        )
+
+    async def pings(self) -> Finding:
+        text = neutralise(f"Pings? <!here> <!channel> <@{self._bot.user}> @here @everyone")
+        message = await self._read_back(await self._post(text))
+        kinds = {element for block in message.get("blocks") or [] for element in _kinds(block)}
+        if kinds & {"broadcast", "user", "usergroup"}:
+            return Finding("WRONG", "Live, pings: Slack made a mention of neutralised text")
+        return Finding("ok", "Live, pings: none was made (look whether the channel was notified)")
+
+    async def unfurls(self) -> Finding:
+        ts = await self._post("A link comes.")
+        part = Part("A link: https://docs.slack.dev/", is_final=True)
+        await self._chat.update(self._channel, ts, self._message(part))
+        await asyncio.sleep(UNFURLS_WITHIN)
+        message = await self._read_back(ts)
+        if message.get("attachments"):
+            return Finding("WRONG", "Live, unfurls: Slack unfurled a link that came by an edit")
+        return Finding("ok", "Live, unfurls: none from a link that came by an edit")
+
+    async def clean_up(self) -> int:
+        """Deletes what was posted; how many messages are left."""
+        left = 0
+        for ts in reversed(self._posted):
+            try:
+                await self._chat.delete(self._channel, ts)
+            except BotError:
+                left += 1
+        return left
+
+    @property
+    def _root(self) -> str:
+        return self._posted[0]
+
+    @property
+    def _turn(self) -> TurnKey:
+        return TurnKey(self._bot.team, self._channel, self._root)
+
+    def _message(self, part: Part) -> dict[str, Any]:
+        return views.reply_message(part, turn=self._turn, number=len(self._posted))
+
+    async def _post(self, text: str) -> str:
+        message = self._message(Part(text, is_final=True))
+        ts = await self._chat.post(self._channel, self._root, message)
+        self._posted.append(ts)
+        return ts
+
+    async def _read_back(self, ts: str) -> Mapping[str, Any]:
+        for message in await self._chat.thread(self._channel, self._root):
+            if message.get("ts") == ts:
+                return message
+        return {}
+
+
+def _kinds(node: object) -> set[str]:
+    """The types of all elements in a block, however deep."""
+    if isinstance(node, Mapping):
+        kind = node.get("type")
+        below = [_kinds(value) for value in node.values()]
+        return set().union(*below, {kind} if isinstance(kind, str) else set())
+    if isinstance(node, list):
+        return set().union(*map(_kinds, node))
+    return set()
+
+
+def _in_words(error: BotError) -> str:
+    """For the operator: the reason, which a person in Slack would not be told."""
+    if isinstance(error, SlackRefused):
+        return f"Slack refuses it: {error.code}."
+    return f"{error.sentence} ({error})" if str(error) else error.sentence

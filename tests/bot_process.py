@@ -1,0 +1,97 @@
+"""The bot as an operator starts it: a process with a clean environment, and local servers."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.playground.demo import inherited
+from bot.playground.slack import LocalSlack
+
+STARTS_WITHIN = 30.0  # seconds, on a machine under load
+
+
+@dataclass
+class BotProcess:
+    process: asyncio.subprocess.Process
+    folder: Path
+    lines: list[str] = field(default_factory=list)  # what it logged
+
+    @property
+    def log(self) -> str:
+        return "\n".join(self.lines)
+
+    def events(self, name: str) -> list[dict[str, str]]:
+        """The fields of all log lines of one event."""
+        found = [line for line in self.lines if f" {name} " in f"{line} "]
+        return [dict(re.findall(r"(\w+)=('[^']*'|\S+)", line)) for line in found]
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Signals the process and waits for its end; its exit status."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await self.process.wait()
+
+
+@asynccontextmanager
+async def started(
+    env: Mapping[str, str], *, folder: Path | None = None
+) -> AsyncIterator[BotProcess]:
+    """The process, whatever becomes of it; nothing of the developer's environment reaches it."""
+    with tempfile.TemporaryDirectory() as own:
+        place = folder or Path(own)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot"),
+            env=inherited(os.environ) | dict(env),
+            cwd=place,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        bot = BotProcess(process, place)
+        reading = asyncio.create_task(_read(bot))
+        try:
+            yield bot
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            await reading
+
+
+@asynccontextmanager
+async def running(
+    slack: LocalSlack, base_url: str, *, folder: Path | None = None, **env: str
+) -> AsyncIterator[BotProcess]:
+    """The process, connected to the local Slack by Socket Mode, with the model at ``base_url``."""
+    settings = {
+        "SLACK_BOT_TOKEN": slack.bot_token,
+        "SLACK_APP_TOKEN": slack.app_token,
+        "SLACK_API_URL": slack.api_url,
+        "OPENAI_BASE_URL": base_url,
+        **env,
+    }
+    async with started(settings, folder=folder) as bot:
+        connected = asyncio.create_task(_until_connected(slack))
+        died = asyncio.create_task(bot.process.wait())
+        await asyncio.wait({connected, died}, return_when=asyncio.FIRST_COMPLETED)
+        if not connected.done():
+            connected.cancel()
+            raise AssertionError(f"The bot ended with status {died.result()}:\n{bot.log}")
+        died.cancel()
+        connected.result()
+        yield bot
+
+
+async def _until_connected(slack: LocalSlack) -> None:
+    await slack.until(lambda: slack.connections, timeout=STARTS_WITHIN)
+
+
+async def _read(bot: BotProcess) -> None:
+    assert bot.process.stderr
+    async for line in bot.process.stderr:
+        bot.lines.append(line.decode().rstrip())

@@ -1,0 +1,391 @@
+"""Text that grows becomes parts. Whatever way it arrives in, the parts are the same."""
+
+import re
+from collections.abc import Iterator
+from itertools import cycle
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pings import pings
+
+from bot.draft import LOOKAHEAD, PART_LIMIT, Draft, Part
+from bot.markdown import close, join, neutralise
+
+LIMIT = 200
+FENCE = 48  # characters: what closing an open fence may add
+SLACK_LIMIT = 12_000  # characters of a markdown block
+
+PIECES = st.sampled_from(
+    [
+        "word ",
+        "two words ",
+        "\n",
+        "\n\n",
+        "\n\n\n\n",
+        "    ",
+        "x" * 70,
+        "x" * 190,
+        "Ein längerer Satz, wie ihn Modelle schreiben, mit Punkt am Ende. ",
+        "文字没有空格",
+        "👩‍👩‍👧‍👦🏳️‍🌈",
+        "@here",
+        "@channel",
+        "@her",
+        "e",
+        "_list",
+        "fore ",
+        "mail@here.org ",
+        "<!here>",
+        "<!chan",
+        "nel>",
+        "<@U12",
+        "345>",
+        "<@UABC",
+        "<#C99|general>",
+        "<!subteam^S1>",
+        "&lt;!here&gt;",
+        "<!DOCTYPE html>",
+        "```python\n",
+        "```",
+        "\n```\n",
+        "~~~~\n",
+        "- item\n",
+        "  1. nested\n",
+        "| a | b |\n|---|---|\n",
+        "| 1 | 2 |\n",
+        "# Title\n",
+        "**bold:**\n",
+        "`code` ",
+        "\r\n",
+    ]
+)
+TEXTS = st.lists(PIECES, max_size=60).map("".join)
+SIZES = st.lists(st.integers(1, 90), min_size=1, max_size=6)
+
+
+def deltas(text: str, sizes: list[int]) -> Iterator[str]:
+    start = 0
+    for size in cycle(sizes):
+        if start >= len(text):
+            return
+        yield text[start : start + size]
+        start += size
+
+
+def texts(draft: Draft) -> list[str]:
+    return [part.text for part in draft.parts()]
+
+
+def frames(text: str, sizes: list[int]) -> Iterator[list[str]]:
+    """What could be shown after each delta, then at the end."""
+    draft = Draft(limit=LIMIT)
+    for delta in deltas(text, sizes):
+        draft.push(delta)
+        yield texts(draft)
+    draft.end()
+    yield texts(draft)
+
+
+def at_once(text: str) -> list[str]:
+    return list(frames(text, [len(text) or 1]))[-1]
+
+
+def ended(text: str, *, limit: int = LIMIT) -> Draft:
+    draft = Draft(limit=limit)
+    draft.push(text)
+    draft.end()
+    return draft
+
+
+def bare(text: str) -> str:
+    """Without what a cut may change: white space, and the breaks inside of mentions."""
+    return re.sub(r"[\s\u200b]", "", text)
+
+
+# -- for every way of cutting the stream
+
+
+@given(text=TEXTS, sizes=SIZES)
+@example(text="x" * 190 + " " + "y" * 74 + " @herefore", sizes=[271, 90])
+@settings(deadline=None, max_examples=150)
+def test_parts_do_not_depend_on_how_the_text_arrived(text: str, sizes: list[int]) -> None:
+    *_, shown = frames(text, sizes)
+
+    assert shown == at_once(text)
+
+
+@given(text=TEXTS)
+@settings(deadline=None, max_examples=30)
+def test_parts_are_the_same_character_by_character(text: str) -> None:
+    *_, shown = frames(text, [1])
+
+    assert shown == at_once(text)
+
+
+@given(text=TEXTS, sizes=SIZES)
+@settings(deadline=None, max_examples=100)
+def test_earlier_parts_never_change(text: str, sizes: list[int]) -> None:
+    sealed: list[str] = []
+    for shown in frames(text, sizes):
+        assert shown[: len(sealed)] == sealed
+        sealed = shown[:-1]
+
+
+@given(text=TEXTS, sizes=SIZES)
+@settings(deadline=None, max_examples=100)
+def test_every_part_fits(text: str, sizes: list[int]) -> None:
+    *growing, last = frames(text, sizes)
+
+    for shown in growing:
+        assert all(len(part) <= LIMIT for part in shown[:-1])
+        assert all(len(part) <= LIMIT + LOOKAHEAD + FENCE for part in shown[-1:])
+    assert all(len(part) <= LIMIT + FENCE for part in last)
+
+
+@given(text=TEXTS, sizes=SIZES)
+@settings(deadline=None, max_examples=100)
+def test_every_part_has_words_and_closed_fences(text: str, sizes: list[int]) -> None:
+    for shown in frames(text, sizes):
+        assert all(part.strip() and close(part) == part for part in shown if shown != [""])
+
+
+@given(text=TEXTS)
+@settings(deadline=None, max_examples=100)
+def test_joined_parts_are_the_neutralised_text(text: str) -> None:
+    draft = ended(text)
+
+    assert bare(join(texts(draft))) == bare(close(neutralise(text)))
+
+
+@given(text=TEXTS, sizes=SIZES)
+@example(text="字" * 192 + "@channel_list" + "y" * 99, sizes=[7])
+@example(text="x" * 200 + "@here " + "y " * 99, sizes=[7])
+@example(text="\n".join(["@channel <!here> <@U123> <#C9> <!subteam^S1>"] * 20), sizes=[3])
+@settings(deadline=None, max_examples=150)
+def test_nothing_pings_at_any_moment(text: str, sizes: list[int]) -> None:
+    for shown in frames(text, sizes):
+        assert [pings(part) for part in shown if pings(part)] == []
+
+
+@pytest.mark.parametrize("ping", ["@here", "@channel", "<!everyone>", "<@U123>", "<#C99>"])
+@pytest.mark.parametrize("before", range(LIMIT - 14, LIMIT + 1))
+def test_ping_across_a_cut_does_not_ping(ping: str, before: int) -> None:
+    text = "x" * (before - 1) + " " + ping + " " + "y" * LIMIT
+
+    assert [pings(part) for part in texts(ended(text)) if pings(part)] == []
+
+
+# -- the limit
+
+
+def test_text_of_the_limit_is_one_part_and_one_more_character_makes_two() -> None:
+    assert texts(ended("x" * LIMIT)) == ["x" * LIMIT]
+    assert texts(ended("x" * LIMIT + "y")) == ["x" * LIMIT, "y"]
+
+
+def test_part_grows_a_little_beyond_the_limit_before_it_is_cut() -> None:
+    draft = Draft(limit=LIMIT)
+    draft.push("x" * (LIMIT + LOOKAHEAD))
+
+    assert len(draft.parts()) == 1
+
+    draft.push("y")
+
+    assert texts(draft) == ["x" * LIMIT, "x" * LOOKAHEAD + "y"]
+
+
+def test_default_parts_fit_slack_even_while_they_grow() -> None:
+    draft = Draft()
+    for _ in range(400):
+        draft.push("```python\n" + "print('@here')\n" * 6 + "```\n\n")
+
+        assert all(len(part) <= SLACK_LIMIT for part in texts(draft))
+    assert PART_LIMIT + LOOKAHEAD + FENCE <= SLACK_LIMIT
+
+
+def test_open_fence_is_closed_while_it_grows() -> None:
+    draft = Draft()
+    draft.push("```python\nprint(1)")
+
+    assert texts(draft) == ["```python\nprint(1)\n```"]
+
+
+# -- white space and nothing
+
+
+def test_nothing_is_shown_before_there_are_words() -> None:
+    draft = Draft()
+    assert draft.parts() == ()
+
+    draft.push("")
+    draft.push(" \n\n")
+
+    assert draft.parts() == ()
+    assert draft.is_blank
+
+
+def test_leading_and_trailing_blank_lines_are_not_shown() -> None:
+    assert texts(ended("\n\n  indented\n\n\n")) == ["  indented"]
+
+
+def test_blank_tail_makes_no_part_of_its_own() -> None:
+    draft = Draft(limit=LIMIT)
+    draft.push("x" * LIMIT + "\n" * (LOOKAHEAD + 10))
+
+    assert texts(draft) == ["x" * LIMIT]
+
+    draft.end()
+
+    assert draft.parts() == (Part("x" * LIMIT, is_last=True, is_final=True),)
+
+
+def test_model_that_runs_away_in_blank_lines_makes_no_blank_part() -> None:
+    draft = Draft(limit=LIMIT)
+    draft.push("before")
+    for _ in range(20):
+        draft.push("\n" * 99)
+        assert texts(draft) == ["before"]
+    draft.push("after")
+    draft.end()
+
+    assert bare("|".join(texts(draft))) == "before|after"
+
+
+# -- what the bot says beneath
+
+
+def test_notes_and_waiting_stand_beneath_the_last_part() -> None:
+    draft = Draft(limit=LIMIT)
+    draft.notes = ["I left out 2."]
+    draft.waiting = "Waiting: the model."
+    draft.push("x" * (2 * LIMIT))
+
+    first, last = draft.parts()
+
+    assert first == Part("x" * LIMIT, is_final=True)
+    assert last == Part("x" * LIMIT, "I left out 2.\nWaiting: the model.")
+
+
+def test_waiting_is_shown_before_there_are_words() -> None:
+    draft = Draft()
+    draft.waiting = "Waiting: the model."
+
+    assert draft.parts() == (Part("", "Waiting: the model."),)
+
+
+def test_end_takes_the_waiting_away_and_keeps_the_notes() -> None:
+    draft = Draft()
+    draft.notes = ["I left out 2."]
+    draft.waiting = "Waiting: the model."
+    draft.push("So.")
+    draft.end("It broke.")
+
+    assert draft.parts() == (Part("So.", "I left out 2.\nIt broke.", True, True),)
+
+
+def test_end_with_nothing_but_a_note_shows_the_note() -> None:
+    draft = Draft()
+    draft.end("It broke.")
+
+    assert draft.parts() == (Part("", "It broke.", is_last=True, is_final=True),)
+
+
+def test_only_the_end_is_last() -> None:
+    draft = Draft(limit=LIMIT)
+    draft.push("x" * (3 * LIMIT))
+
+    assert [part.is_last for part in draft.parts()] == [False, False, False]
+    assert [part.is_final for part in draft.parts()] == [True, True, False]
+
+    draft.end()
+
+    assert [part.is_last for part in draft.parts()] == [False, False, True]
+    assert [part.is_final for part in draft.parts()] == [True, True, True]
+
+
+# -- a stream that broke begins again
+
+
+@given(first=TEXTS, second=TEXTS, sizes=SIZES)
+@settings(deadline=None, max_examples=100)
+def test_what_stands_stays_until_the_new_attempt_has_overtaken_it(
+    first: str, second: str, sizes: list[int]
+) -> None:
+    draft = Draft(limit=LIMIT)
+    draft.push(first)
+    stood = texts(draft)
+    draft.restart()
+    again = ""
+    for delta in deltas(second, sizes):
+        again += delta
+        draft.push(delta)
+        if len(again) < len(first):
+            assert texts(draft) == stood
+        assert not stood or draft.parts()
+    draft.end()
+
+    assert texts(draft) == at_once(second)
+
+
+def test_attempt_that_is_longer_takes_over() -> None:
+    draft = Draft()
+    draft.push("The first")
+    draft.restart()
+    draft.push("A second")
+    assert texts(draft) == ["The first"]
+
+    draft.push(" one")
+
+    assert texts(draft) == ["A second one"]
+
+
+def test_blank_lines_overtake_nothing() -> None:
+    draft = Draft()
+    draft.push("Words")
+    draft.restart()
+    draft.push("\n" * 50)
+
+    assert texts(draft) == ["Words"]
+
+
+def test_second_attempt_that_breaks_too_leaves_the_longer_text() -> None:
+    draft = Draft()
+    draft.push("The first attempt")
+    draft.restart()
+    draft.push("The sec")
+    draft.restart()
+    draft.push("The third")
+    draft.end("It broke.")
+
+    assert draft.parts() == (Part("The first attempt", "It broke.", True, True),)
+
+
+def test_shorter_attempt_that_ends_well_is_the_answer() -> None:
+    draft = Draft()
+    draft.push("A long first attempt")
+    draft.restart()
+    draft.push("Short.")
+    draft.end()
+
+    assert texts(draft) == ["Short."]
+
+
+def test_attempt_after_nothing_starts_fresh() -> None:
+    draft = Draft()
+    draft.restart()
+    draft.push("So.")
+
+    assert texts(draft) == ["So."]
+
+
+def test_new_attempt_without_words_is_blank() -> None:
+    draft = Draft()
+    draft.push("Words")
+    draft.restart()
+
+    assert draft.is_blank
+
+    draft.push("x")
+
+    assert not draft.is_blank

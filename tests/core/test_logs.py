@@ -1,0 +1,167 @@
+"""Log lines: one event, one line, nobody's words."""
+
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot import logs
+
+
+def line(name: str = "answer.finished", **fields: Any) -> str:
+    record = logging.LogRecord("bot.x", logging.INFO, __file__, 1, "%s", (name,), None)
+    record.fields = fields
+    return logs.LineFormatter().format(record)
+
+
+def words(**fields: Any) -> str:
+    """The line without time and level."""
+    return line(**fields).split(" ", 2)[2]
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """The root logger without pytest's handlers, which come back afterwards."""
+    root, ours = logging.getLogger(), logging.getLogger("bot")
+    handlers, level = root.handlers, root.level
+    root.handlers = []
+    yield root
+    root.handlers = handlers
+    root.setLevel(level)
+    ours.setLevel(logging.NOTSET)
+
+
+# -- one line
+
+
+def test_line_is_time_level_event_and_fields() -> None:
+    text = line(channel="C1", seconds=2.1, input_tokens=100)
+
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO "
+        r"answer\.finished channel=C1 seconds=2\.100 input_tokens=100",
+        text,
+    )
+
+
+def test_unknown_is_a_dash() -> None:
+    assert words(cached_tokens=None, output_tokens=0) == (
+        "answer.finished cached_tokens=- output_tokens=0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("", "''"),
+        ("two words", "'two words'"),
+        ("a\nb", r"'a\nb'"),
+        ("a\u2028b", r"'a\u2028b'"),
+        ("\x1b[31m", r"'\x1b[31m'"),
+        (ValueError("no such\nthing"), r"'no such\nthing'"),
+        ("Ünï", "Ünï"),
+        (True, "True"),
+    ],
+)
+def test_field_is_one_word_of_one_line(value: object, shown: str) -> None:
+    assert words(reason=value) == f"answer.finished reason={shown}"
+
+
+@given(value=st.text(max_size=20))
+@settings(deadline=None, max_examples=100)
+def test_no_value_begins_a_line_of_its_own(value: str) -> None:
+    text = line(reason=value)
+
+    assert len(text.splitlines()) == 1
+    assert text.isprintable()
+
+
+def test_librarys_message_stays_on_its_line() -> None:
+    hostile = "lost\n2026-01-01T00:00:00.000Z INFO answer.finished channel=C1"
+    record = logging.LogRecord("aiohttp", logging.WARNING, __file__, 1, "%s", (hostile,), None)
+
+    assert len(logs.LineFormatter().format(record).splitlines()) == 1
+
+
+def test_traceback_of_a_library_follows_its_line() -> None:
+    try:
+        raise ValueError("x")
+    except ValueError as error:
+        info = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("asyncio", logging.ERROR, __file__, 1, "broke", (), info)
+
+    text = logs.LineFormatter().format(record)
+
+    assert text.splitlines()[0].endswith("ERROR broke")
+    assert text.splitlines()[1].startswith("Traceback")
+
+
+# -- events
+
+
+def test_event_carries_its_fields(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="bot"):
+        logs.event(logging.getLogger("bot.x"), "answer.finished", channel="C1", name="n")
+
+    [record] = caplog.records
+    assert record.getMessage() == "answer.finished"
+    assert vars(record)["fields"] == {"channel": "C1", "name": "n"}
+
+
+def test_event_below_the_level_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="bot"):
+        logs.event(logging.getLogger("bot.x"), "answer.finished")
+
+    assert caplog.records == []
+
+
+# -- where an error came from
+
+
+def test_where_names_places_and_no_words() -> None:
+    def fail() -> None:
+        raise ValueError("what somebody wrote")
+
+    try:
+        fail()
+    except ValueError as error:
+        text = logs.where(error)
+
+    assert re.fullmatch(r"test_logs\.py:\d+>test_logs\.py:\d+", text)
+
+
+def test_where_of_an_error_that_was_never_raised_is_empty() -> None:
+    assert logs.where(ValueError("x")) == ""
+
+
+# -- which loggers speak
+
+
+def test_libraries_stay_quiet_at_debug(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure("DEBUG")
+    logging.getLogger("slack_sdk.web").debug("what people wrote")
+    logging.getLogger("openai").info("what people wrote")
+    logs.event(logging.getLogger("bot.reply"), "post.sent", level=logging.DEBUG, ts="1.2")
+    logging.getLogger("aiohttp").warning("trouble")
+
+    shown = capsys.readouterr()
+    assert [text.split(" ", 1)[1] for text in shown.err.splitlines()] == [
+        "DEBUG post.sent ts=1.2",
+        "WARNING trouble",
+    ]
+    assert shown.out == ""
+
+
+def test_level_silences_our_own_events(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure("ERROR")
+    logs.event(logging.getLogger("bot.reply"), "post.sent", level=logging.WARNING)
+
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,319 @@
+"""What the operator sets, and what they are told when it is wrong."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.prompt import DEFAULT_SYSTEM_PROMPT
+from bot.settings import VARIABLES, Settings, SettingsError, database_url
+
+BOT_TOKEN = "xoxb-1-secret"
+APP_TOKEN = "xapp-1-secret"
+SECRET = "0123456789abcdef" * 2
+KEY = "sk-secret"
+
+SOCKET = {"SLACK_BOT_TOKEN": BOT_TOKEN, "SLACK_APP_TOKEN": APP_TOKEN, "OPENAI_API_KEY": KEY}
+HTTP = {
+    "SLACK_BOT_TOKEN": BOT_TOKEN,
+    "SLACK_SIGNING_SECRET": SECRET,
+    "PORT": "8080",
+    "OPENAI_API_KEY": KEY,
+}
+
+
+def read(*parts: dict[str, str], **values: str) -> Settings:
+    env: dict[str, str] = {}
+    for part in parts or (SOCKET,):
+        env |= part
+    return Settings.from_env(env | values)
+
+
+def problems(*parts: dict[str, str], **values: str) -> list[str]:
+    try:
+        read(*parts, **values)
+    except SettingsError as error:
+        return error.problems
+    return []
+
+
+def named(*parts: dict[str, str], **values: str) -> list[str]:
+    """The variables that are complained about."""
+    return [problem.split()[0] for problem in problems(*parts, **values)]
+
+
+def without(env: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name not in names}
+
+
+# -- both modes
+
+
+def test_app_token_means_socket_mode() -> None:
+    values = read(SOCKET)
+
+    assert values.uses_socket_mode
+    assert (values.slack_app_token, values.port) == (APP_TOKEN, None)
+
+
+def test_signing_secret_and_port_mean_http() -> None:
+    values = read(HTTP)
+
+    assert not values.uses_socket_mode
+    assert (values.slack_signing_secret, values.port) == (SECRET, 8080)
+
+
+def test_socket_mode_wins_where_both_are_set() -> None:
+    values = read(HTTP, SOCKET)
+
+    assert values.uses_socket_mode
+    assert values.port == 8080
+
+
+def test_signing_secret_beside_an_app_token_needs_no_port() -> None:
+    assert named(SOCKET, SLACK_SIGNING_SECRET=SECRET) == []
+
+
+def test_defaults_are_what_the_design_says() -> None:
+    values = read(SOCKET)
+
+    assert values.slack_api_url == "https://slack.com/api/"
+    assert values.openai_base_url == "https://api.openai.com/v1"
+    assert values.openai_model == "gpt-4o-mini"
+    assert values.openai_temperature is None
+    assert values.openai_max_tokens is not None
+    assert values.system_prompt == DEFAULT_SYSTEM_PROMPT
+    assert values.database_url == "sqlite+aiosqlite:///bot.db"
+    assert values.log_level == "INFO"
+
+
+# -- what is missing
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    assert sorted(named({"PATH": "/bin"})) == [
+        "OPENAI_API_KEY",
+        "SLACK_APP_TOKEN",
+        "SLACK_BOT_TOKEN",
+    ]
+
+
+def test_message_has_a_line_for_each_problem() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read({})
+
+    assert str(caught.value).splitlines() == caught.value.problems
+    assert "SLACK_BOT_TOKEN is missing" in caught.value.problems
+
+
+def test_missing_mode_names_both_ways() -> None:
+    [problem] = problems(without(SOCKET, "SLACK_APP_TOKEN"))
+
+    assert "SLACK_APP_TOKEN is missing" in problem
+    assert "SLACK_SIGNING_SECRET and PORT" in problem
+
+
+def test_http_without_a_port_is_told_so() -> None:
+    assert named(without(HTTP, "PORT")) == ["PORT"]
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\t\n"])
+def test_empty_counts_as_unset(empty: str) -> None:
+    values = read(
+        SOCKET,
+        SLACK_SIGNING_SECRET=empty,
+        OPENAI_MODEL=empty,
+        OPENAI_TEMPERATURE=empty,
+        PORT=empty,
+        SYSTEM_PROMPT=empty,
+        DATABASE_URL=empty,
+        LOG_LEVEL=empty,
+        SLACK_API_URL=empty,
+    )
+
+    assert values == read(SOCKET)
+    assert named(SOCKET, SLACK_BOT_TOKEN=empty) == ["SLACK_BOT_TOKEN"]
+    assert named(SOCKET, OPENAI_API_KEY=empty) == ["OPENAI_API_KEY"]
+
+
+def test_base_url_of_another_server_needs_no_key() -> None:
+    values = read(without(SOCKET, "OPENAI_API_KEY"), OPENAI_BASE_URL="http://localhost:11434/v1")
+
+    assert values.openai_api_key is None
+    assert values.openai_base_url == "http://localhost:11434/v1"
+
+
+@pytest.mark.parametrize("url", ["https://api.openai.com/v1", "https://API.openai.com/v1/"])
+def test_openai_itself_needs_a_key_also_when_its_url_is_set(url: str) -> None:
+    env = without(SOCKET, "OPENAI_API_KEY")
+
+    assert named(env, OPENAI_BASE_URL=url) == ["OPENAI_API_KEY"]
+
+
+# -- what is malformed
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLACK_BOT_TOKEN", APP_TOKEN),
+        ("SLACK_BOT_TOKEN", "xoxb-"),
+        ("SLACK_BOT_TOKEN", "xoxb-1 2"),
+        ("SLACK_BOT_TOKEN", f'"{BOT_TOKEN}"'),
+        ("SLACK_APP_TOKEN", BOT_TOKEN),
+        ("SLACK_APP_TOKEN", "xapp-…"),
+        ("SLACK_SIGNING_SECRET", "0123"),
+        ("SLACK_SIGNING_SECRET", "g" * 32),
+        ("SLACK_API_URL", "slack.com/api"),
+        ("OPENAI_API_KEY", "sk-…"),
+        ("OPENAI_API_KEY", "sk-1 sk-2"),
+        ("OPENAI_API_KEY", "sk-1\nsk-2"),
+        ("OPENAI_API_KEY", f'"{KEY}"'),
+        ("OPENAI_API_KEY", f"'{KEY}'"),
+        ("OPENAI_BASE_URL", "localhost:11434"),
+        ("OPENAI_BASE_URL", "ftp://localhost/v1"),
+        ("OPENAI_BASE_URL", "http://"),
+        ("OPENAI_BASE_URL", "http://localhost:port/v1"),
+        ("OPENAI_BASE_URL", "http://localhost:99999/v1"),
+        ("OPENAI_BASE_URL", "http://[::1/v1"),
+        ("OPENAI_BASE_URL", '"http://localhost/v1"'),
+        ("OPENAI_BASE_URL", "http://local host/v1"),
+        ("OPENAI_TEMPERATURE", "hot"),
+        ("OPENAI_TEMPERATURE", "-0.1"),
+        ("OPENAI_TEMPERATURE", "2.1"),
+        ("OPENAI_TEMPERATURE", "nan"),
+        ("OPENAI_MAX_TOKENS", "1.5"),
+        ("OPENAI_MAX_TOKENS", "-1"),
+        ("OPENAI_MAX_TOKENS", "١"),
+        ("OPENAI_MAX_TOKENS", "9" * 5_000),
+        ("OPENAI_CONTEXT_TOKENS", "100"),
+        ("OPENAI_TIMEOUT", "0"),
+        ("OPENAI_TIMEOUT", "inf"),
+        ("DATABASE_URL", "mysql://localhost/bot"),
+        ("DATABASE_URL", "postgres://bot:pass@localhost/bot"),
+        ("PORT", "http"),
+        ("PORT", "65536"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_malformed_value_is_named_with_what_it_must_be(name: str, value: str) -> None:
+    [problem] = problems(SOCKET, **{name: value})
+
+    assert problem.startswith((f"{name} must ", f"{name} names "))
+    assert value not in problem
+    assert "\n" not in problem
+
+
+def test_all_that_is_wrong_is_named_at_once() -> None:
+    wrong = {
+        "SLACK_BOT_TOKEN": "nope",
+        "SLACK_SIGNING_SECRET": "nope",
+        "OPENAI_BASE_URL": "nope",
+        "OPENAI_TEMPERATURE": "nope",
+        "DATABASE_URL": "nope://",
+        "LOG_LEVEL": "nope",
+    }
+
+    assert sorted(named(wrong)) == sorted([*wrong, "PORT"])
+
+
+def test_malformed_app_token_does_not_ask_for_a_port() -> None:
+    env = without(HTTP, "PORT")
+
+    assert named(env, SLACK_APP_TOKEN="nope") == ["SLACK_APP_TOKEN"]
+
+
+def test_malformed_port_is_not_missing_too() -> None:
+    assert named(HTTP, PORT="nope") == ["PORT"]
+
+
+# -- what is understood
+
+
+def test_space_around_a_value_is_ignored() -> None:
+    values = read(SOCKET, SLACK_BOT_TOKEN=f" {BOT_TOKEN}\n", OPENAI_MODEL=" llama3 ")
+
+    assert (values.slack_bot_token, values.openai_model) == (BOT_TOKEN, "llama3")
+
+
+def test_numbers_are_read() -> None:
+    values = read(
+        SOCKET,
+        OPENAI_TEMPERATURE="0",
+        OPENAI_MAX_TOKENS="500",
+        OPENAI_CONTEXT_TOKENS="8000",
+        OPENAI_TIMEOUT="2.5",
+        PORT="0",
+    )
+
+    assert values.openai_temperature == 0.0
+    assert (values.openai_max_tokens, values.openai_context_tokens) == (500, 8_000)
+    assert (values.openai_timeout, values.port) == (2.5, 0)
+
+
+def test_zero_max_tokens_is_no_cap() -> None:
+    assert read(SOCKET, OPENAI_MAX_TOKENS="0").openai_max_tokens is None
+
+
+def test_log_level_may_be_lower_case() -> None:
+    assert read(SOCKET, LOG_LEVEL="debug").log_level == "DEBUG"
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8000/api", "http://localhost:8000/api//"])
+def test_slack_api_url_ends_in_one_slash(url: str) -> None:
+    assert read(SOCKET, SLACK_API_URL=url).slack_api_url == "http://localhost:8000/api/"
+
+
+def test_system_prompt_may_hold_anything() -> None:
+    prompt = 'Sei "nett" & {kurz}\nund höflich.'
+
+    assert read(SOCKET, SYSTEM_PROMPT=prompt).system_prompt == prompt
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("bot.db", "sqlite+aiosqlite:///bot.db"),
+        ("/data/my bot.db", "sqlite+aiosqlite:////data/my bot.db"),
+        ("sqlite:///bot.db", "sqlite+aiosqlite:///bot.db"),
+        ("sqlite:////data/bot.db", "sqlite+aiosqlite:////data/bot.db"),
+        ("sqlite+aiosqlite:///bot.db", "sqlite+aiosqlite:///bot.db"),
+        ("sqlite://", "sqlite+aiosqlite://"),
+    ],
+)
+def test_database_is_a_file_or_a_sqlite_url(text: str, url: str) -> None:
+    assert database_url(text) == url
+
+
+# -- secrets
+
+
+def test_secrets_do_not_show() -> None:
+    shown = repr(read(HTTP, SOCKET))
+
+    for secret in (BOT_TOKEN, APP_TOKEN, SECRET, KEY):
+        assert secret not in shown
+    assert "gpt-4o-mini" in shown
+
+
+def test_password_in_a_url_does_not_show() -> None:
+    values = read(SOCKET, OPENAI_BASE_URL="https://ana:hunter2@proxy.example/v1")
+
+    assert "hunter2" not in repr(values)
+    assert values.openai_base_url == "https://ana:hunter2@proxy.example/v1"
+
+
+def test_settings_are_values() -> None:
+    assert read(SOCKET) == read(SOCKET)
+    assert "SLACK_BOT_TOKEN" in VARIABLES
+    assert all(name.isupper() for name in VARIABLES)
+
+
+@given(env=st.dictionaries(st.sampled_from(VARIABLES), st.text(max_size=12), max_size=8))
+@settings(deadline=None, max_examples=150)
+def test_no_environment_is_too_odd(env: dict[str, Any]) -> None:
+    found = problems(env)
+
+    assert {problem.split()[0] for problem in found} <= set(VARIABLES)
+    assert len({problem.split()[0] for problem in found}) == len(found)
