@@ -1,4 +1,7 @@
-"""The command line: ``serve`` (the default), ``usage``, ``check``, ``playground``."""
+"""The command line: ``serve`` (the default), ``usage``, ``check``, ``playground``.
+
+Each command imports what it needs when it runs: the SDKs together take more than a second.
+"""
 
 import argparse
 import asyncio
@@ -13,10 +16,7 @@ from dotenv import dotenv_values
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import logs, usage
-from bot.check import check
-from bot.history import REPLY_EVENT
-from bot.playground import demo
-from bot.serve import CannotStart, serve
+from bot.errors import CannotStart
 from bot.settings import DEFAULT_DATABASE, Settings, SettingsError, database_url
 from bot.store import opened
 
@@ -75,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(_: argparse.Namespace, env: Mapping[str, str]) -> None:
     settings = Settings.from_env(env)
     logs.configure(settings.log_level)
+    from bot.serve import serve
+
     asyncio.run(serve(settings))
 
 
@@ -87,6 +89,8 @@ def _usage(_: argparse.Namespace, env: Mapping[str, str]) -> None:
 
 
 def _check(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    from bot.check import check
+
     async def wrong() -> int:
         count = 0
         async for finding in check(settings, env, live=options.live):
@@ -99,6 +103,8 @@ def _check(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 
 def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> None:
+    from bot.playground import demo
+
     with tempfile.TemporaryDirectory() as folder:
         database = database_url(str(Path(folder, "bot.db")))
         settings = {"DATABASE_URL": database, "LOG_LEVEL": "WARNING"}
@@ -124,6 +130,8 @@ def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> None:
 
 
 def _is_finished(message: Mapping[str, Any]) -> bool:
+    from bot.history import REPLY_EVENT
+
     metadata = message.get("metadata") or {}
     return metadata.get("event_type") == REPLY_EVENT and metadata["event_payload"]["is_last"]
 

@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot import history, slack, views
 from bot.draft import Part
 from bot.errors import BotError, CutAtTokenLimit, SlackRefused
-from bot.markdown import neutralise
 from bot.messages import ChatMessage, Delta, Identity, TurnKey, Usage
+from bot.pings import neutralise
 from bot.serve import model_of
 from bot.settings import Settings
 from bot.store import opened, sqlite_path

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from bot.markdown import close, cut, neutralise, undo_neutralise
+from bot.cut import close, cut
+from bot.pings import neutralise, undo_neutralise
 
 # Characters of one part. A markdown block takes 12,000 (docs.slack.dev, "Markdown block"); the
 # rest is room for a closing fence and for text that is about to be cut.

@@ -11,6 +11,10 @@ from bot.messages import Outcome
 Service = Literal["Slack", "the model"]
 
 
+class CannotStart(Exception):
+    """Why the bot does not run, in words for the operator."""
+
+
 class BotError(Exception):
     """Something that a person is told about in words."""
 

@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bot.cut import join
 from bot.gate import SPOKEN_SUBTYPES, file_names, text_of
-from bot.markdown import from_mrkdwn, from_rich_text, join, mentioned, undo_neutralise
 from bot.messages import ChatMessage, Identity, Question
+from bot.mrkdwn import from_mrkdwn, mentioned
+from bot.pings import undo_neutralise
+from bot.rich_text import from_rich_text
 
 SlackMessage = Mapping[str, Any]
 

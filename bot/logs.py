@@ -33,8 +33,10 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = getattr(record, "fields", {})
+        message = record.getMessage()  # ours are event names, a library's may quote anything
+        message = message if message.isprintable() else repr(message)
         line = " ".join(
-            [self.formatTime(record), record.levelname, record.getMessage()]
+            [self.formatTime(record), record.levelname, message]
             + [f"{name}={_value(value)}" for name, value in fields.items()]
         )
         if record.exc_info:

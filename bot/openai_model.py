@@ -8,9 +8,11 @@ SDK's stream of pydantic objects costs some twenty times as much for each delta.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpx2
@@ -38,6 +40,7 @@ from bot.messages import ChatMessage, Delta, Usage
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0  # seconds
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # A server may send keep-alives for ever. This many time-outs without a word are a stall too.
 SILENT_TIMEOUTS = 5
@@ -87,7 +90,9 @@ class OpenAIModel:
             timeout=httpx2.Timeout(timeout, connect=CONNECT_TIMEOUT),
             http_client=DefaultAioHttpClient(
                 # 0: aiohttp's word for no cap.
-                limits=httpx2.Limits(max_connections=0, keepalive_expiry=60.0)
+                limits=httpx2.Limits(max_connections=0, keepalive_expiry=60.0),
+                # A proxy in the environment cannot reach a server on this machine.
+                trust_env=urlsplit(base_url).hostname not in LOOPBACK,
             ),
         )
 
@@ -198,8 +203,13 @@ async def _read(data: AsyncIterator[bytes], silence: float) -> AsyncGenerator[De
     heard = loop.time()
     async for read in data:
         text = ""
-        for line in events.feed(read):
-            text += ending.take(line)
+        try:
+            for line in events.feed(read):
+                text += ending.take(line)
+        except BotError:
+            if text:  # what was written before the error stays
+                yield Delta(text)
+            raise
         if text:
             heard = loop.time()
             yield Delta(text)
@@ -344,16 +354,11 @@ def _word(code: object) -> str:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, from ``retry-after-ms`` or ``retry-after`` (seconds or a date)."""
-    milliseconds, seconds = headers.get("retry-after-ms"), headers.get("retry-after")
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        with suppress(KeyError, ValueError):
+            return max(0.0, float(headers[name]) / unit)
     try:
-        if milliseconds is not None:
-            return max(0.0, float(milliseconds) / 1000)
-        if seconds is not None:
-            return max(0.0, float(seconds))
-    except ValueError:
-        pass
-    try:
-        until = parsedate_to_datetime(seconds or "")
+        until = parsedate_to_datetime(headers.get("retry-after", ""))
         return max(0.0, (until - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):
         return None

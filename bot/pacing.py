@@ -70,6 +70,9 @@ class Window:
         self._under_way -= 1
         self._answered.append(now)
 
+    def is_idle(self, now: float) -> bool:
+        return self.free(now) == self._limit
+
     def hold(self, until: float) -> None:
         """Slack refused: nothing of this kind before ``until``."""
         self._held_until = max(self._held_until, until)
@@ -107,7 +110,6 @@ class Pacer:
 
     def join(self, claim: Claim) -> None:
         self._claims.add(claim)
-        self._channels.setdefault(claim.channel, Window(1, self._limits.posts_in_channel_every))
 
     def leave(self, claim: Claim) -> None:
         self._claims.discard(claim)
@@ -129,7 +131,7 @@ class Pacer:
             self._next_interim_edit,
             *(claim.quiet_until for claim in self._claims if claim.wants == "chat.update"),
             *(
-                self._channels[claim.channel].next_free(now)
+                self._channel(claim).next_free(now)
                 for claim in self._claims
                 if claim.wants == "chat.postMessage"
             ),
@@ -142,6 +144,9 @@ class Pacer:
         claim.is_beginning = False
         for window in self._windows(claim, call):
             window.answered(now)
+        # There may be a channel for each person who ever asked.
+        for channel in [name for name, window in self._channels.items() if window.is_idle(now)]:
+            del self._channels[channel]
 
     def refused(self, call: Call, now: float, *, retry_after: float) -> None:
         """Slack answered 429: nobody makes this call before ``retry_after`` seconds are over."""
@@ -173,4 +178,8 @@ class Pacer:
     def _windows(self, claim: Claim, call: Call | None) -> tuple[Window, ...]:
         if call == "chat.update":
             return (self._updates,)
-        return (self._posts, self._channels[claim.channel])
+        return (self._posts, self._channel(claim))
+
+    def _channel(self, claim: Claim) -> Window:
+        pace = Window(1, self._limits.posts_in_channel_every)
+        return self._channels.setdefault(claim.channel, pace)

@@ -4,7 +4,6 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 from typing import Any, Protocol
 
 from bot import views
@@ -109,6 +108,9 @@ class Reply:
         try:
             await self._show_to_the_end(draft)
             await self._delete_surplus(draft)
+        except asyncio.CancelledError:
+            sign.cancel()  # there is no time for it
+            raise
         finally:
             self._turnstile.leave(self._claim)
             self._sign.take_down(is_posted=False)
@@ -153,7 +155,8 @@ class Reply:
                 await self._show(now)
 
     async def _show(self, step: _Step) -> None:
-        unseen_since, self._claim.since = self._claim.since, inf
+        # What comes from now on is not in this call.
+        unseen_since, self._claim.since = self._claim.since, asyncio.get_running_loop().time()
         question = self._question
         message = views.reply_message(step.part, turn=question.key, number=step.number)
         try:
@@ -161,15 +164,17 @@ class Reply:
                 await self._post(message)
             else:
                 await self._update(step.ts, message)
+            self._messages[step.number].part = step.part
         except Transient:
-            self._claim.since = min(self._claim.since, unseen_since)
+            self._claim.since = unseen_since
             raise
-        self._messages[step.number].part = step.part
-        self._claim.has_open_message = not step.part.is_final
+        finally:
+            self._note_open_message()
 
     async def _post(self, message: dict[str, Any]) -> None:
         posted = _Message()
         self._messages.append(posted)
+        self._sign.expect_post()
         try:
             posted.ts = await self._chat.post(
                 self._question.channel, self._question.thread_ts, message
@@ -201,12 +206,24 @@ class Reply:
             self._messages.pop()
         else:
             self._messages[-1].ts = ts
-            self._claim.has_open_message = True
             self._sign.take_down(is_posted=True)
+        self._note_open_message()
+
+    def _note_open_message(self) -> None:
+        """One that stands there, or may, needs another edit until it shows a final part."""
+        shown = (message.part for message in self._messages)
+        self._claim.has_open_message = any(part is None or not part.is_final for part in shown)
 
     async def _delete_surplus(self, draft: Draft) -> None:
         """The model's second attempt may have come out shorter than what stood there."""
         while len(self._messages) > len(draft.parts()):
             ts = self._messages.pop().ts
             if ts:
-                await until_it_lands(partial(self._chat.delete, self._question.channel, ts))
+                await until_it_lands(partial(self._delete, ts))
+
+    async def _delete(self, ts: str) -> None:
+        try:
+            await self._chat.delete(self._question.channel, ts)
+        except SlackRefused as error:
+            if error.code not in GONE:  # by somebody, or by a call whose answer was lost
+                raise

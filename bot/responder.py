@@ -107,6 +107,7 @@ class Responder:
         self._estimate = TokenEstimate()
         self._signs = Signs()
         self._writing: dict[TurnKey, asyncio.Task[None]] = {}
+        self._is_interrupted = False
 
     async def answer(self, question: Question) -> None:
         """From the question to its whole answer on screen and in the ledger. Raises nothing."""
@@ -119,15 +120,19 @@ class Responder:
         writing = asyncio.create_task(self._write(question, draft, reply, meter))
         self._writing[question.key] = writing
         writing.add_done_callback(lambda task: self._end(task, draft, reply, meter))
+        if self._is_interrupted:
+            writing.cancel()
         try:
             await self._show(reply, draft, question, meter)
         finally:
             del self._writing[question.key]
             writing.cancel()  # nobody sees what it would still write
+            await asyncio.wait({writing})
             await self._record(question, meter)
 
     def interrupt(self) -> None:
-        """Ends all answers where they are; each says so in its thread."""
+        """Ends all answers where they are, also those to come; each says so in its thread."""
+        self._is_interrupted = True
         for writing in self._writing.values():
             writing.cancel()
 
@@ -139,6 +144,8 @@ class Responder:
                 reply.tell(draft, f"{error.waiting}, next try in {seconds:.0f} s")
 
         messages = await self._messages(question, tell)
+        if draft.waiting:
+            reply.tell(draft, "")
         prompt = self._fit(question, messages, self._context_tokens)
         try:
             await self._stream(prompt, draft, reply, meter, tell)
@@ -204,9 +211,9 @@ class Responder:
 
     def _end(self, task: asyncio.Task[None], draft: Draft, reply: Reply, meter: Meter) -> None:
         """Whatever ended the writing, the draft ends, and says why if it is not whole."""
+        error = Interrupted() if task.cancelled() else task.exception()
         if meter.is_over:
             return
-        error = Interrupted() if task.cancelled() else task.exception()
         if error is None:
             meter.outcome = "complete"
             draft.end()
@@ -225,6 +232,16 @@ class Responder:
         except BotError as error:
             meter.outcome, meter.is_over = error.outcome, True
             event(log, "reply.failed", level=logging.ERROR, channel=question.channel, reason=error)
+        except Exception as error:
+            meter.outcome, meter.is_over = "failed", True
+            event(
+                log,
+                "reply.broke",
+                level=logging.ERROR,
+                channel=question.channel,
+                type=type(error).__name__,
+                where=where(error),
+            )
 
     async def _record(self, question: Question, meter: Meter) -> None:
         ended = _now()

@@ -13,7 +13,7 @@ from tenacity.wait import wait_exponential_jitter
 
 from bot import server, slack
 from bot.app import Intake, bolt_app
-from bot.errors import SlackRefused, Transient
+from bot.errors import CannotStart, SlackRefused, Transient
 from bot.logs import event
 from bot.messages import Identity
 from bot.openai_model import OpenAIModel
@@ -31,10 +31,6 @@ T = TypeVar("T")
 # threads. Platforms kill after 30 (Heroku, Kubernetes).
 DRAIN = 20.0
 LAST_WORDS = 5.0
-
-
-class CannotStart(Exception):
-    """Why the bot does not run, in words for the operator."""
 
 
 async def serve(settings: Settings) -> None:

@@ -31,7 +31,7 @@ class Settings:
     slack_signing_secret: str | None = field(repr=False)
     slack_api_url: str
     openai_api_key: str | None = field(repr=False)
-    openai_base_url: str
+    openai_base_url: str = field(repr=False)  # it may hold a proxy's password
     openai_model: str
     openai_temperature: float | None
     openai_max_tokens: int | None  # None: whatever the server's own limit is
@@ -61,9 +61,10 @@ class Settings:
                 "SLACK_APP_TOKEN",
                 "is missing: set it for Socket Mode, or SLACK_SIGNING_SECRET and PORT for HTTP",
             )
-        elif app_token is None and secret is not None and read.is_missing("PORT"):
+        elif read.is_missing("SLACK_APP_TOKEN") and read.is_missing("PORT"):
             read.complain("PORT", "is missing: Slack's events come over HTTP and need one")
-        if base_url is None and read.is_missing("OPENAI_API_KEY"):
+        is_openai = read.is_missing("OPENAI_BASE_URL") or _host(base_url) == _host(OPENAI_URL)
+        if is_openai and read.is_missing("OPENAI_API_KEY"):
             read.complain(
                 "OPENAI_API_KEY",
                 "is missing: set it, or OPENAI_BASE_URL for a server that needs no key",
@@ -75,7 +76,7 @@ class Settings:
             slack_app_token=app_token,
             slack_signing_secret=secret,
             slack_api_url=read.optional("SLACK_API_URL", _url, SLACK_URL).rstrip("/") + "/",
-            openai_api_key=read.optional("OPENAI_API_KEY", str),
+            openai_api_key=read.optional("OPENAI_API_KEY", _key),
             openai_base_url=base_url or OPENAI_URL,
             openai_model=read.optional("OPENAI_MODEL", str, "gpt-4o-mini"),
             openai_temperature=read.optional("OPENAI_TEMPERATURE", _number(0, 2)),
@@ -157,9 +158,16 @@ def _signing_secret(text: str) -> str:
     return text
 
 
+def _key(text: str) -> str:
+    # It travels in an HTTP header, which takes nothing else; quotes come from `docker --env-file`.
+    if not re.fullmatch(r"[!-~]+", text) or text[0] in "\"'":
+        raise ValueError("must be one word of plain characters, without quotes around it")
+    return text
+
+
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        if not (re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high):
             raise ValueError(f"must be a whole number from {low} to {high:,}")
         return int(text)
 
@@ -180,10 +188,18 @@ def _number(low: float, high: float) -> Callable[[str], float]:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not re.fullmatch(r"https?://\S+", text, re.IGNORECASE) or _host(text) is None:
         raise ValueError("must be a URL that begins with http:// or https://")
     return text
+
+
+def _host(url: str | None) -> str | None:
+    """The host that a URL names, None where it is malformed."""
+    try:
+        parts = urlsplit(url or "")
+        return parts.hostname if parts.port != 0 else None  # reading the port checks it
+    except ValueError:  # its text may quote the URL with a password
+        return None
 
 
 def _level(text: str) -> str:

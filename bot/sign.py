@@ -4,11 +4,13 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from bot.errors import BotError, SlackRefused
-from bot.logs import event
+from bot.errors import BotError, SlackRefused, Unavailable
+from bot.logs import event, where
 from bot.messages import Question
+from bot.retries import until_it_lands
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class Sign:
         self._news = asyncio.Event()
         self._has_reacted = False
         self._is_over = False
+        self._is_post_expected = False
         self._is_posted = False
 
     @property
@@ -63,6 +66,10 @@ class Sign:
         self._status = status
         self._news.set()
 
+    def expect_post(self) -> None:
+        """Words are on their way: what is set from now on may come after them, and stay."""
+        self._is_post_expected = True
+
     def take_down(self, *, is_posted: bool) -> None:
         """Words stand in the thread, or none ever will."""
         self._is_posted = self._is_posted or is_posted
@@ -70,40 +77,65 @@ class Sign:
         self._news.set()
 
     async def keep(self) -> None:
-        """Keeps the sign true until it is taken down."""
+        """Keeps the sign true until it is taken down. Raises nothing: no answer fails for it."""
+        try:
+            with suppress(BotError):
+                await self._remove(is_late=await self._stand())
+        except Exception as error:
+            event(
+                log,
+                "sign.failed",
+                level=logging.ERROR,
+                type=type(error).__name__,
+                where=where(error),
+            )
+
+    async def _stand(self) -> bool:
+        """Whether Slack may have shown the post before what was put up last."""
         is_late = False
         while not self._is_over:
             self._news.clear()
             await self._put_up()
-            is_late = self._is_over
+            is_late = self._is_over or self._is_post_expected
             with suppress(TimeoutError):
                 async with asyncio.timeout(REFRESH):
                     await self._news.wait()
-        with suppress(BotError):
-            await self._remove(is_late)
+        return is_late
 
     async def _put_up(self) -> None:
-        question = self._question
         with suppress(BotError):
             if self._signs.status_line:
-                try:
-                    await self._chat.set_status(question.channel, question.thread_ts, self._status)
-                    return
-                except SlackRefused as error:
-                    event(log, "status.refused", level=logging.WARNING, code=error.code)
-                    self._signs.status_line = False
-            if self._signs.reaction and not self._has_reacted:
-                try:
-                    await self._chat.add_reaction(question.channel, question.ts, REACTION)
-                    self._has_reacted = True
-                except SlackRefused as error:
-                    event(log, "reaction.refused", level=logging.WARNING, code=error.code)
-                    self._signs.reaction = error.code != "missing_scope"
+                await self._set_status()
+            if not self._signs.status_line and self._signs.reaction and not self._has_reacted:
+                await self._react()
 
-    async def _remove(self, is_late: bool) -> None:
+    async def _set_status(self) -> None:
+        question = self._question
+        try:
+            await self._chat.set_status(question.channel, question.thread_ts, self._status)
+        except SlackRefused as error:
+            event(log, "status.refused", level=logging.WARNING, code=error.code)
+            self._signs.status_line = False
+
+    async def _react(self) -> None:
+        question = self._question
+        try:
+            await self._chat.add_reaction(question.channel, question.ts, REACTION)
+            self._has_reacted = True
+        except Unavailable:
+            self._has_reacted = True  # perhaps: only the answer may have been lost
+        except SlackRefused as error:
+            if error.code == "already_reacted":  # before a restart
+                self._has_reacted = True
+                return
+            event(log, "reaction.refused", level=logging.WARNING, code=error.code)
+            self._signs.reaction = error.code != "missing_scope"
+
+    async def _remove(self, *, is_late: bool) -> None:
         question = self._question
         if self._has_reacted:
-            await self._chat.remove_reaction(question.channel, question.ts, REACTION)
+            remove = self._chat.remove_reaction
+            await until_it_lands(partial(remove, question.channel, question.ts, REACTION))
         elif self._signs.status_line and (is_late or not self._is_posted):
             # Slack clears the status when the reply is posted, but not one that comes after.
             await self._chat.set_status(question.channel, question.thread_ts, "")

@@ -233,7 +233,8 @@ async def _response(
         response: AsyncSlackResponse = await call(**arguments)
     except SlackApiError as error:
         raise translate(method, error) from error
-    except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+    # TimeoutError is an OSError; the last two are how the SDK trips over what is no JSON object.
+    except (aiohttp.ClientError, OSError, AttributeError, ValueError) as error:
         raise Unavailable("Slack", f"{method}: {type(error).__name__}") from error
     return response
 

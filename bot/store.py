@@ -1,7 +1,10 @@
 """What is kept: which questions were accepted, and what their answers cost. Ids, never text."""
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from datetime import UTC
 from typing import Any
 
 from sqlalchemy import (
@@ -20,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.messages import Question, TurnKey, Usage, UsageRecord
@@ -140,6 +144,8 @@ async def opened(database_url: str) -> AsyncIterator[Store]:
 
     :raises sqlalchemy.exc.SQLAlchemyError: it cannot be opened, or is no database.
     """
+    if path := sqlite_path(database_url):
+        await asyncio.to_thread(_prepare_file, path)
     # One connection: SQLite takes one writer, and a queue here is fairer than its busy time-out.
     engine = create_async_engine(database_url, pool_size=1, max_overflow=0)
     event.listen(engine.sync_engine, "connect", _set_pragmas)
@@ -157,10 +163,22 @@ def sqlite_path(database_url: str) -> str | None:
     return path if path and path != ":memory:" else None
 
 
+def _prepare_file(path: str) -> None:
+    """Switches write-ahead logging on for good: reports read while the bot writes.
+
+    Not through the engine: where a file cannot be opened, or is no database, aiosqlite's thread
+    outlives the event loop and prints its own traceback.
+    """
+    try:
+        with closing(sqlite3.connect(path, uri=path.startswith("file:"))) as file:
+            file.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.Error as error:
+        raise DBAPIError(None, None, error) from error
+
+
 def _set_pragmas(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
-    # WAL: reports read while the bot writes. FULL: what was acknowledged survives a power cut.
-    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: what was acknowledged survives a power cut.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA busy_timeout=5000")
     cursor.close()
@@ -168,7 +186,7 @@ def _set_pragmas(connection: Any, _: Any) -> None:
 
 def _record(row: dict[str, Any]) -> UsageRecord:
     return UsageRecord(
-        at=row["at"],
+        at=row["at"].replace(tzinfo=UTC),
         key=TurnKey(row["team"], row["channel"], row["ts"]),
         user=row["user"],
         model=row["model"],

@@ -31,7 +31,8 @@ def table(totals: Sequence[Total]) -> str:
     ]
     unreported = sum(total.unreported for total in totals)
     if unreported:
-        lines.append(f"\nThe tokens of {unreported} answers were not reported and are not counted.")
+        answers = "1 answer" if unreported == 1 else f"{unreported:,} answers"
+        lines.append(f"\nThe tokens of {answers} were not reported and are not counted.")
     return "\n".join(lines)
 
 

@@ -1,10 +1,12 @@
 """Values → what Slack shows: Block Kit, the fallback text, and a message's metadata."""
 
+import re
 from typing import Any
 
 from bot.draft import Part
 from bot.history import REPLY_EVENT
 from bot.messages import TurnKey
+from bot.pings import neutralise
 
 # chat.update refuses a longer `text` (docs.slack.dev/reference/methods/chat.update, msg_too_long).
 TEXT_LIMIT = 4_000
@@ -52,12 +54,12 @@ def _fallback(part: Part) -> str:
     """For notifications and screen readers, which read ``text`` and never the blocks."""
     said = "\n\n".join(text for text in (part.text, part.notice) if text)
     limit = TEXT_LIMIT if part.is_final else INTERIM_TEXT_LIMIT
-    shortened = said if len(said) <= limit else said[: limit - 1] + "…"
-    escaped = escape(shortened)
-    while len(escaped) > limit:
-        shortened = shortened[: -(len(escaped) - limit) - 1]
-        escaped = escape(shortened + "…")
-    return escaped
+    escaped = escape(said)
+    if len(escaped) <= limit:
+        return escaped
+    # Neither half an escape at the end nor, where `@channel_list` is cut, a ping: room for both.
+    head = re.sub(r"&[a-z]*\Z", "", escaped[: limit - 2])
+    return neutralise(head) + "…"
 
 
 def _notice(sentence: str) -> dict[str, Any]:

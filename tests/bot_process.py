@@ -22,6 +22,7 @@ class BotProcess:
     process: asyncio.subprocess.Process
     folder: Path
     lines: list[str] = field(default_factory=list)  # what it logged
+    news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
     def log(self) -> str:
@@ -31,6 +32,11 @@ class BotProcess:
         """The fields of all log lines of one event."""
         found = [line for line in self.lines if f" {name} " in f"{line} "]
         return [dict(re.findall(r"(\w+)=('[^']*'|\S+)", line)) for line in found]
+
+    async def says(self, name: str) -> None:
+        """Waits for a log line of that event."""
+        async with asyncio.timeout(STARTS_WITHIN), self.news:
+            await self.news.wait_for(lambda: self.events(name))
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signals the process and waits for its end; its exit status."""
@@ -94,4 +100,6 @@ async def _until_connected(slack: LocalSlack) -> None:
 async def _read(bot: BotProcess) -> None:
     assert bot.process.stderr
     async for line in bot.process.stderr:
-        bot.lines.append(line.decode().rstrip())
+        async with bot.news:
+            bot.lines.append(line.decode().rstrip())
+            bot.news.notify_all()

@@ -105,11 +105,11 @@ def test_traceback_of_a_library_follows_its_line() -> None:
 
 def test_event_carries_its_fields(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="bot"):
-        logs.event(logging.getLogger("bot.x"), "answer.finished", channel="C1", name="n")
+        logs.event(logging.getLogger("bot.x"), "answer.finished", channel="C1", seconds=2.0)
 
     [record] = caplog.records
     assert record.getMessage() == "answer.finished"
-    assert vars(record)["fields"] == {"channel": "C1", "name": "n"}
+    assert vars(record)["fields"] == {"channel": "C1", "seconds": 2.0}
 
 
 def test_event_below_the_level_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:

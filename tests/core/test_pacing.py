@@ -178,6 +178,17 @@ def test_posts_of_a_minute_are_limited_over_all_channels() -> None:
     assert pacer.grant(START + 60) is late
 
 
+def test_channels_are_forgotten_once_their_pause_is_over() -> None:
+    pacer = Pacer()
+    for number in range(100):
+        claim = wanting_post(pacer, f"C{number}", must=True)
+        assert pacer.grant(START + number) is claim
+        pacer.answered(claim, "chat.postMessage", START + number)
+        pacer.leave(claim)
+
+    assert len(pacer._channels) <= 2
+
+
 # -- what is kept back
 
 

@@ -3,12 +3,12 @@
 from datetime import date
 
 import pytest
-from fakes import question
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.messages import ChatMessage
 from bot.prompt import Prompt, TokenEstimate, fit, system_message
+from tests.core.fakes import question
 
 TODAY = date(2026, 11, 22)
 SYSTEM = ChatMessage("system", "Be kind.")
@@ -154,7 +154,7 @@ def test_budget_is_kept_root_and_question_stay_and_order_too(
 
 
 @given(contents_=st.lists(WORDS, min_size=1, max_size=4), budget=st.integers(1, 400))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 def test_budget_that_is_too_small_still_leaves_root_and_question(
     contents_: list[str], budget: int
 ) -> None:

@@ -1,23 +1,102 @@
 """The whole path of a question, with a fake Slack and a fake model, in virtual time."""
 
-from fakes import BOT, USAGE, FakeChat, FakeLedger, FakeModel, question
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import Any
 
-from bot.errors import RateLimited
-from bot.pacing import Pacer
+import pytest
+
+from bot import errors, views
+from bot.errors import (
+    ContentFiltered,
+    CutAtTokenLimit,
+    EmptyAnswer,
+    Interrupted,
+    KeyRejected,
+    ModelError,
+    ModelNotFound,
+    QuestionTooLong,
+    QuotaUsedUp,
+    RateLimited,
+    RequestRefused,
+    SlackRefused,
+    StreamBroken,
+    Transient,
+    Unavailable,
+)
+from bot.messages import ChatMessage, Delta, Question, Usage
+from bot.pacing import Limits, Pacer
 from bot.responder import Responder
+from bot.sign import THINKING
 from bot.turnstile import Turnstile
+from tests.core.fakes import (
+    BOT,
+    LOST,
+    USAGE,
+    FakeChat,
+    FakeLedger,
+    FakeModel,
+    question,
+    slack_limits,
+)
+
+WORDS = "Because the moon pulls the sea. "
+MODEL_DOWN = Unavailable("the model", "HTTP 503")
+NO_STATUS = SlackRefused("assistant.threads.setStatus", "feature_not_enabled")
+NO_SCOPE = SlackRefused("reactions.add", "missing_scope")
+STALLED = 3600.0  # seconds of silence
+
+# What nobody may ever read in Slack or in the log.
+SECRET = "sk-secret and what people wrote"
+
+turnstiles: list[Turnstile] = []
 
 
-def responder(model: FakeModel, chat: FakeChat, ledger: FakeLedger | None = None) -> Responder:
+def responder(
+    model: FakeModel,
+    chat: FakeChat,
+    ledger: FakeLedger | None = None,
+    *,
+    limits: Limits | None = None,
+    context_tokens: int = 4_000,
+) -> Responder:
+    turnstiles.append(Turnstile(Pacer(limits)))
     return Responder(
         bot=BOT,
         chat=chat,
         model=model,
         ledger=ledger or FakeLedger(),
-        turnstile=Turnstile(Pacer()),
+        turnstile=turnstiles[-1],
         instructions="Be kind.",
-        context_tokens=4_000,
+        context_tokens=context_tokens,
     )
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_is_left_behind() -> AsyncIterator[None]:
+    """After each test: no task runs, no reply waits, no budget is kept back."""
+    turnstiles.clear()
+    before = asyncio.all_tasks()
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, why: complaints.append(why))
+    yield
+    assert asyncio.all_tasks() - before == {asyncio.current_task()}
+    assert complaints == []
+    for turnstile in turnstiles:
+        assert turnstile._waiting == {}
+        assert turnstile._timer is None
+        assert not turnstile._pacer._claims
+        assert turnstile._pacer._updates._under_way == 0
+        assert turnstile._pacer._posts._under_way == 0
+
+
+def in_brackets(error: type[errors.BotError]) -> str:
+    return f"[{error.sentence}]"
+
+
+# -- the way of a question
 
 
 async def test_answer_grows_on_screen_and_ends_whole() -> None:
@@ -30,6 +109,120 @@ async def test_answer_grows_on_screen_and_ends_whole() -> None:
     assert chat.screen == ["Because the moon pulls the sea."]
 
 
+async def test_status_comes_at_once_and_before_the_model_answers() -> None:
+    chat = FakeChat(latency=0.2)
+    asked = question(thread_ts="1600000000.000001")
+    seen: list[str] = []
+
+    await responder(FakeModel([lambda: seen.append(chat.status), WORDS]), chat).answer(asked)
+
+    assert seen == [THINKING]
+    assert chat.times("set_status") == [1000.0]
+
+
+async def test_model_is_not_kept_waiting_by_a_slow_status() -> None:
+    chat = FakeChat()
+    chat.latencies["set_status"] = [8.0]
+    model = FakeModel([WORDS])
+
+    await responder(model, chat).answer(question())
+
+    assert model.asked_at == [1000.0]
+    assert chat.status == ""
+
+
+async def test_question_that_opens_a_thread_needs_no_history() -> None:
+    chat = FakeChat()
+    model = FakeModel([WORDS])
+
+    await responder(model, chat).answer(question("why tides?"))
+
+    assert chat.times("thread") == []
+    assert [message.role for message in model.asked[0]] == ["system", "user"]
+    assert model.asked[0][1].content == "Ana: why tides?"
+
+
+async def test_thread_is_read_and_its_people_are_named() -> None:
+    earlier = {"ts": "1600000000.000001", "user": "UBEN", "text": "The sea is gone."}
+    chat = FakeChat(thread=[earlier])
+    model = FakeModel([WORDS])
+
+    await responder(model, chat).answer(question("why?", thread_ts="1600000000.000001"))
+
+    said = [message.content for message in model.asked[0][1:]]
+    assert said == ["Ben: The sea is gone.", "Ana: why?"]
+
+
+async def test_system_prompt_says_who_and_where() -> None:
+    model = FakeModel([WORDS])
+
+    await responder(model, FakeChat()).answer(question())
+
+    system = model.asked[0][0].content
+    assert system.startswith("Be kind.")
+    assert "You are Robo" in system
+    assert "Ana" in system
+
+
+async def test_mention_without_words_gets_a_helpful_line_and_costs_nothing() -> None:
+    chat, ledger = FakeChat(), FakeLedger()
+    model = FakeModel([WORDS])
+
+    await responder(model, chat, ledger).answer(question("<@UBOT>"))
+
+    assert chat.screen == [f"[{views.WORDLESS}]"]
+    assert model.asked == []
+    assert ledger.records == []
+    assert chat.status == ""
+
+
+async def test_person_is_told_what_was_left_out() -> None:
+    thread = [
+        {"ts": f"16000000{n:02}.000001", "user": "UBEN", "text": "word " * 200} for n in range(20)
+    ]
+    chat = FakeChat(thread=thread)
+    asked = question(thread_ts="1600000000.000001")
+
+    await responder(FakeModel([WORDS]), chat, context_tokens=1500).answer(asked)
+
+    assert "I left out" in chat.screen[0]
+
+
+async def test_reaction_stands_in_for_a_refused_status_now_and_for_the_next_question() -> None:
+    chat = FakeChat(latency=0.1)
+    chat.errors["set_status"] = [NO_STATUS]
+    seen: list[set[str]] = []
+    answering = responder(FakeModel([1.0, lambda: seen.append(set(chat.reactions)), WORDS]), chat)
+
+    await answering.answer(question())
+    await answering.answer(question(ts="1700000000.000200"))
+
+    assert seen == [{"eyes"}, {"eyes"}]
+    assert chat.reactions == set()
+    assert len(chat.times("set_status")) == 1
+
+
+async def test_answer_comes_though_neither_status_nor_reaction_is_allowed() -> None:
+    chat = FakeChat(latency=0.1)
+    chat.errors = {"set_status": [NO_STATUS], "add_reaction": [NO_SCOPE]}
+
+    await responder(FakeModel([5.0, WORDS, 200.0, "More."]), chat).answer(question())
+
+    assert chat.screen == [WORDS + "More."]
+    assert len(chat.times("set_status")) == len(chat.times("add_reaction")) == 1
+
+
+async def test_status_lives_as_long_as_the_model_thinks() -> None:
+    chat = FakeChat(latency=0.1)
+
+    await responder(FakeModel([300.0, WORDS]), chat).answer(question())
+
+    assert chat.statuses == [THINKING] * 4 + [""]
+
+
+# -- a Slack that fails
+
+
 async def test_rate_limited_edit_is_not_repeated() -> None:
     chat = FakeChat()
     chat.errors["update"] = [RateLimited("Slack", 5.0)]
@@ -38,3 +231,676 @@ async def test_rate_limited_edit_is_not_repeated() -> None:
     await responder(model, chat).answer(question())
 
     assert chat.history == ["a" * 20, "a" * 20 + "bc", "a" * 20 + "bcd", "a" * 20 + "bcd"]
+
+
+@pytest.mark.parametrize("method", ["post", "update"])
+@pytest.mark.parametrize("error", [RateLimited("Slack", 9.0), Unavailable("Slack", "500"), LOST])
+async def test_answer_stands_whole_and_once_though_slack_fails(
+    method: str, error: Exception
+) -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat.errors[method] = [error, error]
+    model = FakeModel([WORDS, 3.0, "It does. ", 3.0, "Twice a day.", USAGE])
+
+    await responder(model, chat, ledger).answer(question())
+
+    assert chat.screen == [WORDS + "It does. Twice a day."]
+    assert ledger.records[0].outcome == "complete"
+
+
+async def test_model_writes_on_while_slack_is_down_and_all_is_shown_when_it_is_back() -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+
+    def goes_down() -> None:
+        chat.down_until = asyncio.get_running_loop().time() + 150.0
+
+    model = FakeModel([WORDS, 2.0, goes_down, "It does. ", 3.0, "Twice a day.", USAGE])
+
+    await responder(model, chat, ledger).answer(question())
+
+    assert chat.screen == [WORDS + "It does. Twice a day."]
+    assert len(model.asked) == 1
+    assert ledger.records[0].outcome == "complete"
+
+
+async def test_slack_that_stays_away_ends_the_answer_and_is_recorded() -> None:
+    chat, ledger = FakeChat(), FakeLedger()
+    chat.down_until = 1e9
+    model = FakeModel([WORDS, STALLED])
+
+    await responder(model, chat, ledger).answer(question())
+
+    assert model.closed == 1
+    assert ledger.records[0].outcome == "failed"
+
+
+async def test_deleted_reply_ends_the_answer_and_closes_the_models_stream() -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    model = FakeModel([WORDS, 3.0, chat.messages.clear, "More. ", 3.0, "More. ", STALLED])
+
+    await responder(model, chat, ledger).answer(question())
+
+    assert chat.screen == []
+    assert model.closed == 1
+    assert ledger.records[0].outcome == "stopped"
+    assert ledger.records[0].seconds < 10
+
+
+async def test_refused_post_ends_the_answer_and_closes_the_models_stream() -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat.errors["post"] = [SlackRefused("chat.postMessage", "is_archived")]
+    model = FakeModel([WORDS, STALLED])
+
+    await responder(model, chat, ledger).answer(question())
+
+    assert chat.screen == []
+    assert chat.status == ""
+    assert model.closed == 1
+    assert ledger.records[0].outcome == "failed"
+
+
+async def test_thread_is_read_again_where_slack_fails() -> None:
+    chat = FakeChat()
+    chat.errors["thread"] = [Unavailable("Slack", "HTTP 500"), RateLimited("Slack", 10.0)]
+    model = FakeModel([5.0, WORDS])
+
+    await responder(model, chat).answer(question(thread_ts="1600000000.000001"))
+
+    assert chat.screen == [WORDS.rstrip()]
+    assert "is waiting: Slack is limiting requests, next try in 10 s..." in chat.statuses
+
+
+async def test_status_says_thinking_again_once_the_thread_was_read() -> None:
+    chat = FakeChat()
+    chat.errors["thread"] = [RateLimited("Slack", 10.0)]
+    model = FakeModel([30.0, WORDS])
+
+    await responder(model, chat).answer(question(thread_ts="1600000000.000001"))
+
+    assert chat.statuses == [
+        THINKING,
+        "is waiting: Slack is limiting requests, next try in 10 s...",
+        THINKING,
+        "",
+    ]
+
+
+async def test_thread_that_may_not_be_read_is_said_and_costs_nothing() -> None:
+    chat, ledger = FakeChat(), FakeLedger()
+    chat.errors["thread"] = [SlackRefused("conversations.replies", "missing_scope")]
+    model = FakeModel([WORDS])
+
+    await responder(model, chat, ledger).answer(question(thread_ts="1600000000.000001"))
+
+    assert chat.screen == [in_brackets(errors.ThreadUnreadable)]
+    assert model.asked == []
+    assert (ledger.records[0].outcome, ledger.records[0].attempts) == ("failed", 0)
+
+
+async def test_thread_that_slack_does_not_give_for_long_is_said() -> None:
+    chat, ledger = FakeChat(), FakeLedger()
+    error = Unavailable("Slack", "HTTP 500")
+    chat.errors["thread"] = [error] * 5
+
+    await responder(FakeModel([WORDS]), chat, ledger).answer(question(thread_ts="16.1"))
+
+    assert chat.screen == [f"[{error.sentence}]"]
+    assert ledger.records[0].outcome == "failed"
+
+
+async def test_question_is_answered_though_the_root_of_its_thread_was_deleted() -> None:
+    chat = FakeChat()
+    chat.errors["thread"] = [SlackRefused("conversations.replies", "thread_not_found")]
+    model = FakeModel([WORDS])
+
+    await responder(model, chat).answer(question(thread_ts="1600000000.000001"))
+
+    assert chat.screen == [WORDS.rstrip()]
+    assert len(model.asked[0]) == 2
+
+
+# -- a model that fails
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RateLimited("the model", 3.0),
+        RateLimited("the model", None),
+        MODEL_DOWN,
+        StreamBroken("no finish_reason"),
+    ],
+    ids=str,
+)
+async def test_model_is_asked_again_and_the_answer_comes(error: Transient) -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    model = FakeModel([error], ["Becau", error], [WORDS, USAGE])
+
+    await responder(model, chat, ledger).answer(question())
+
+    assert chat.screen == [WORDS.rstrip()]
+    assert model.closed == 3
+    record = ledger.records[0]
+    assert (record.outcome, record.attempts, record.usage) == ("complete", 3, USAGE)
+
+
+@pytest.mark.parametrize(
+    "error", [RateLimited("the model", 3.0), MODEL_DOWN, StreamBroken("stalled")], ids=str
+)
+async def test_model_that_goes_on_failing_is_given_up_with_a_sentence_beneath_the_text(
+    error: Transient,
+) -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    model = FakeModel([WORDS, 2.0, error])
+
+    await responder(model, chat, ledger).answer(question())
+
+    assert chat.screen == [f"{WORDS.rstrip()}\n[{error.sentence}]"]
+    assert len(model.asked) == 5
+    assert (ledger.records[0].outcome, ledger.records[0].attempts) == ("failed", 5)
+
+
+async def test_model_that_never_begins_is_given_up_with_a_sentence() -> None:
+    chat = FakeChat(latency=0.1)
+
+    await responder(FakeModel([MODEL_DOWN]), chat).answer(question())
+
+    assert chat.screen == [f"[{MODEL_DOWN.sentence}]"]
+    assert chat.status == ""
+
+
+async def test_retry_after_of_more_than_a_minute_is_not_waited_for() -> None:
+    chat, ledger = FakeChat(), FakeLedger()
+    error = RateLimited("the model", 61.0)
+
+    await responder(FakeModel([error]), chat, ledger).answer(question())
+
+    assert chat.screen == [f"[{error.sentence}]"]
+    assert (ledger.records[0].attempts, ledger.records[0].seconds) == (1, 0.0)
+
+
+async def test_what_the_answer_waits_for_is_told_in_the_status_before_the_first_words() -> None:
+    chat = FakeChat(latency=0.1)
+    model = FakeModel([RateLimited("the model", 20.0)], [WORDS, 5.0, "More."])
+
+    await responder(model, chat).answer(question())
+
+    assert chat.statuses[1] == "is waiting: the model is limiting requests, next try in 20 s..."
+    assert all("Waiting" not in shown for shown in chat.history)
+
+
+async def test_what_the_answer_waits_for_is_told_beneath_the_text_and_goes() -> None:
+    chat = FakeChat(latency=0.1)
+    model = FakeModel(
+        [WORDS, 3.0, RateLimited("the model", 20.0)], [WORDS[:12], 5.0, WORDS[12:], 3.0, "More."]
+    )
+
+    await responder(model, chat).answer(question())
+
+    waiting = "\n[Waiting: the model is limiting requests, next try in 20 s.]"
+    text = WORDS.rstrip()
+    assert chat.history[:4] == [text, text + waiting, text, WORDS + "More."]
+
+
+async def test_short_wait_is_not_told() -> None:
+    chat = FakeChat(latency=0.1)
+    model = FakeModel([RateLimited("the model", 1.0)], [5.0, WORDS])
+
+    await responder(model, chat).answer(question())
+
+    assert chat.statuses == [THINKING, ""]
+
+
+async def test_text_that_people_see_stays_until_the_next_attempt_overtakes_it() -> None:
+    chat = FakeChat(latency=0.1)
+    first = "It is the moon that does it, and "
+    model = FakeModel(
+        [first, 2.0, StreamBroken("reset")],
+        [*(f"{word} " for word in ["The", "moon"]), 3.0, "pulls the sea up, ", 3.0, "every day."],
+    )
+
+    await responder(model, chat).answer(question())
+
+    assert chat.history[0] == first.rstrip()
+    assert chat.screen == ["The moon pulls the sea up, every day."]
+    lengths = [len(shown) for shown in chat.history]
+    assert lengths == sorted(lengths)
+
+
+async def test_shorter_second_attempt_is_the_answer_when_it_is_finished() -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    model = FakeModel([WORDS * 5, 2.0, StreamBroken("reset")], ["The moon.", USAGE])
+
+    await responder(model, chat, ledger).answer(question())
+
+    assert chat.screen == ["The moon."]
+    assert ledger.records[0].outcome == "complete"
+
+
+async def test_shorter_second_attempt_takes_back_messages_that_it_does_not_need() -> None:
+    chat = FakeChat(latency=0.1)
+    paragraphs = [f"Paragraph {n}. " + "word " * 300 + "\n\n" for n in range(12)]
+    script = [step for paragraph in paragraphs for step in (paragraph, 2.0)]
+    model = FakeModel([*script, StreamBroken("reset")], ["The moon."])
+
+    await responder(model, chat).answer(question())
+
+    assert chat.screen == ["The moon."]
+    assert len(chat.times("delete")) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyRejected,
+        QuotaUsedUp,
+        ModelNotFound,
+        RequestRefused,
+        ContentFiltered,
+    ],
+)
+async def test_refusal_for_good_is_said_and_not_tried_again(error: type[ModelError]) -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    model = FakeModel([1.0, error(SECRET)])
+
+    await responder(model, chat, ledger).answer(question())
+
+    assert chat.screen == [in_brackets(error)]
+    assert chat.status == ""
+    assert len(model.asked) == 1
+    assert ledger.records[0].outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(ContentFiltered, "failed"), (CutAtTokenLimit, "cut")]
+)
+async def test_text_before_a_stop_stays_with_a_sentence_about_it(
+    error: type[ModelError], outcome: str
+) -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    model = FakeModel([WORDS, 2.0, "And it", USAGE, error()])
+
+    await responder(model, chat, ledger).answer(question())
+
+    assert chat.screen == [f"{WORDS}And it\n{in_brackets(error)}"]
+    assert len(model.asked) == 1
+    assert (ledger.records[0].outcome, ledger.records[0].usage) == (outcome, USAGE)
+
+
+@pytest.mark.parametrize("script", [[], [""], [" \n", USAGE]])
+async def test_empty_answer_is_said(script: list[str | Usage]) -> None:
+    chat, ledger = FakeChat(), FakeLedger()
+    model = FakeModel(script)
+
+    await responder(model, chat, ledger).answer(question())
+
+    assert chat.screen[0].strip() == in_brackets(EmptyAnswer)
+    assert len(model.asked) == 1
+    assert ledger.records[0].outcome == "failed"
+
+
+async def test_question_too_long_is_asked_once_more_with_less() -> None:
+    thread = [
+        {"ts": f"16000000{n:02}.000001", "user": "UBEN", "text": "word " * 200} for n in range(9)
+    ]
+    chat, ledger = FakeChat(thread=thread), FakeLedger()
+    model = FakeModel([QuestionTooLong()], [WORDS, USAGE])
+
+    await responder(model, chat, ledger).answer(question(thread_ts="1600000000.000001"))
+
+    first, second = (sum(len(m.content) for m in asked) for asked in model.asked)
+    assert second < 0.7 * first
+    assert chat.screen[0].startswith(WORDS.rstrip())
+    assert "I left out" in chat.screen[0]
+    assert (ledger.records[0].outcome, ledger.records[0].attempts) == ("complete", 2)
+
+
+async def test_question_too_long_twice_is_said() -> None:
+    chat, ledger = FakeChat(), FakeLedger()
+    model = FakeModel([QuestionTooLong()])
+
+    await responder(model, chat, ledger).answer(question("word " * 1000))
+
+    assert in_brackets(QuestionTooLong)[1:-1] in chat.screen[0]
+    assert (ledger.records[0].outcome, ledger.records[0].attempts) == ("failed", 2)
+
+
+# -- mistakes of our own
+
+
+def breaks_in_the_model() -> tuple[FakeChat, FakeModel]:
+    return FakeChat(), FakeModel([WORDS, 2.0, KeyError(SECRET)])
+
+
+def breaks_in_the_names() -> tuple[FakeChat, FakeModel]:
+    chat = FakeChat()
+    chat.errors["names"] = [KeyError(SECRET)]
+    return chat, FakeModel([WORDS])
+
+
+def breaks_in_the_thread() -> tuple[FakeChat, FakeModel]:
+    chat = FakeChat()
+    chat.errors["thread"] = [ValueError(SECRET)]
+    return chat, FakeModel([WORDS])
+
+
+@pytest.mark.parametrize("broken", [breaks_in_the_model, breaks_in_the_names, breaks_in_the_thread])
+async def test_unexpected_error_is_said_in_one_sentence_and_its_text_goes_nowhere(
+    broken: Callable[[], tuple[FakeChat, FakeModel]], caplog: pytest.LogCaptureFixture
+) -> None:
+    chat, model = broken()
+    ledger = FakeLedger()
+
+    with caplog.at_level(logging.DEBUG):
+        await responder(model, chat, ledger).answer(question(thread_ts="1600000000.000001"))
+        gc.collect()
+
+    assert chat.screen[0].endswith(in_brackets(errors.BotError))
+    assert ledger.records[0].outcome == "failed"
+    assert SECRET not in str(chat.messages)
+    assert SECRET not in str([(vars(record), record.exc_text) for record in caplog.records])
+    assert "answer.broke" in [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize("method", ["post", "update"])
+async def test_unexpected_error_in_showing_ends_the_answer_and_its_text_goes_nowhere(
+    method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat, ledger = FakeChat(), FakeLedger()
+    chat.errors[method] = [KeyError(SECRET)]
+    model = FakeModel([WORDS, 2.0, "More.", STALLED])
+
+    with caplog.at_level(logging.DEBUG):
+        await responder(model, chat, ledger).answer(question())
+        gc.collect()
+
+    assert model.closed == 1
+    assert ledger.records[0].outcome == "failed"
+    assert SECRET not in str([vars(record) for record in caplog.records])
+    assert "reply.broke" in [record.getMessage() for record in caplog.records]
+
+
+async def test_unexpected_error_in_showing_the_end_does_not_count_as_complete() -> None:
+    chat, ledger = FakeChat(), FakeLedger()
+    chat.errors["update"] = [KeyError(SECRET)]
+
+    await responder(FakeModel([WORDS, 2.0]), chat, ledger).answer(question())
+
+    assert ledger.records[0].outcome == "failed"
+
+
+async def test_unexpected_error_in_answering_a_wordless_mention_is_not_raised() -> None:
+    chat = FakeChat()
+    chat.errors["post"] = [KeyError(SECRET)]
+
+    await responder(FakeModel([WORDS]), chat).answer(question("<@UBOT>"))
+
+    assert chat.screen == []
+
+
+class BreaksWhenClosed(FakeModel):
+    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
+        try:
+            async for piece in super().stream(messages):
+                yield piece
+        finally:
+            raise KeyError(SECRET)
+
+
+async def test_model_that_breaks_as_it_is_closed_is_not_reported_with_its_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """asyncio reports the errors of tasks that nobody looked at, with all that is in them."""
+    chat, ledger = FakeChat(), FakeLedger()
+    chat.errors["post"] = [SlackRefused("chat.postMessage", "is_archived")]
+
+    with caplog.at_level(logging.DEBUG):
+        await responder(BreaksWhenClosed([WORDS, STALLED]), chat, ledger).answer(question())
+        gc.collect()
+
+    assert ledger.records[0].outcome == "failed"
+    assert SECRET not in str([(vars(record), record.exc_text) for record in caplog.records])
+
+
+async def test_log_holds_no_words_of_question_or_answer(caplog: pytest.LogCaptureFixture) -> None:
+    chat = FakeChat(latency=0.1)
+    model = FakeModel(["Because the moon", 2.0, StreamBroken("reset")], [WORDS, KeyRejected("401")])
+
+    with caplog.at_level(logging.DEBUG):
+        await responder(model, chat).answer(question("why tides?"))
+
+    logged = str([vars(record) for record in caplog.records])
+    assert "tides" not in logged
+    assert "moon" not in logged
+
+
+# -- what it cost
+
+
+async def test_record_says_what_the_answer_took() -> None:
+    ledger = FakeLedger()
+    model = FakeModel([1.5, "Because ", 2.0, "the moon.", USAGE])
+
+    await responder(model, FakeChat(), ledger).answer(question(channel="C7"))
+
+    (record,) = ledger.records
+    assert record.key == question(channel="C7").key
+    assert (record.user, record.model) == ("UANA", "fake-model")
+    assert (record.usage, record.outcome, record.attempts) == (USAGE, "complete", 1)
+    assert record.seconds_to_first_delta == 1.5
+    assert record.seconds == 3.5
+    assert record.at.tzinfo is not None
+
+
+async def test_unknown_tokens_are_none_and_not_zero() -> None:
+    ledger = FakeLedger()
+
+    await responder(FakeModel([WORDS]), FakeChat(), ledger).answer(question())
+
+    assert ledger.records[0].usage == Usage(None, None, None, None)
+
+
+async def test_answer_without_a_delta_has_no_time_of_its_first() -> None:
+    ledger = FakeLedger()
+
+    await responder(FakeModel([3.0, KeyRejected()]), FakeChat(), ledger).answer(question())
+
+    assert ledger.records[0].seconds_to_first_delta is None
+
+
+async def test_tokens_of_all_attempts_are_summed() -> None:
+    ledger = FakeLedger()
+    model = FakeModel([WORDS, USAGE, StreamBroken("reset")], [WORDS, USAGE])
+
+    await responder(model, FakeChat(), ledger).answer(question())
+
+    assert ledger.records[0].usage == USAGE + USAGE
+    assert ledger.records[0].attempts == 2
+
+
+async def test_first_delta_is_that_of_the_first_attempt_that_wrote() -> None:
+    ledger = FakeLedger()
+    model = FakeModel([2.0, RateLimited("the model", 10.0)], [1.0, WORDS])
+
+    await responder(model, FakeChat(), ledger).answer(question())
+
+    assert ledger.records[0].seconds_to_first_delta == 13.0
+
+
+async def test_ledger_that_fails_takes_nothing_from_the_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    chat = FakeChat()
+
+    with caplog.at_level(logging.INFO):
+        await responder(FakeModel([WORDS, USAGE]), chat, FakeLedger(OSError(SECRET))).answer(
+            question()
+        )
+
+    assert chat.screen == [WORDS.rstrip()]
+    events = {record.getMessage(): vars(record)["fields"] for record in caplog.records}
+    assert events["answer.finished"]["output_tokens"] == 20
+    assert events["usage.not_recorded"] == {"type": "OSError"}
+
+
+# -- interrupted
+
+
+async def interrupted(
+    chat: FakeChat,
+    model: FakeModel,
+    ledger: FakeLedger,
+    *,
+    after: float | None,
+    limits: Limits | None = None,
+    asked: Question | None = None,
+) -> None:
+    answering = responder(model, chat, ledger, limits=limits)
+    task = asyncio.create_task(answering.answer(asked or question()))
+    if after is not None:
+        await asyncio.sleep(after)
+    answering.interrupt()
+    await task
+    assert answering._writing == {}
+
+
+@pytest.mark.parametrize("after", [None, 0.0, 5.0])
+async def test_interrupted_before_the_first_words_it_says_so(after: float | None) -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    model = FakeModel([STALLED])
+
+    await interrupted(chat, model, ledger, after=after)
+
+    assert chat.screen == [in_brackets(Interrupted)]
+    assert chat.status == ""
+    assert len(model.asked) == model.closed
+    assert ledger.records[0].outcome == "stopped"
+    assert ledger.records[0].seconds < (after or 0.0) + 1
+
+
+async def test_interrupted_while_it_reads_the_thread_it_says_so() -> None:
+    chat, ledger = FakeChat(), FakeLedger()
+    chat.latencies["thread"] = [10.0]
+    model = FakeModel([WORDS])
+
+    asked = question(thread_ts="1600000000.000001")
+    await interrupted(chat, model, ledger, after=1.0, asked=asked)
+
+    assert chat.screen == [in_brackets(Interrupted)]
+    assert model.asked == []
+    assert (ledger.records[0].outcome, ledger.records[0].attempts) == ("stopped", 0)
+
+
+async def test_interrupted_while_it_waits_to_ask_again_it_says_so() -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    model = FakeModel([WORDS, 1.0, RateLimited("the model", 40.0)])
+
+    await interrupted(chat, model, ledger, after=10.0)
+
+    assert chat.screen == [f"{WORDS.rstrip()}\n{in_brackets(Interrupted)}"]
+    assert len(model.asked) == 1
+    assert ledger.records[0].outcome == "stopped"
+
+
+@pytest.mark.parametrize("after", [0.15, 0.3, 2.0, 4.15])
+async def test_interrupted_while_it_streams_it_says_so_beneath_the_text(after: float) -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    model = FakeModel([WORDS, 4.0, "More. ", STALLED])
+
+    await interrupted(chat, model, ledger, after=after)
+
+    assert chat.screen[0].startswith(WORDS.rstrip())
+    assert chat.screen[0].endswith(f"\n{in_brackets(Interrupted)}")
+    assert model.closed == 1
+    assert ledger.records[0].outcome == "stopped"
+    assert ledger.records[0].seconds < after + 1
+
+
+async def test_interrupted_while_its_edit_waits_at_the_turnstile_it_says_so_at_once() -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    model = FakeModel([WORDS, 4.0, "More. ", 2.0, "And more. ", STALLED])
+
+    await interrupted(chat, model, ledger, after=10.0, limits=Limits(updates=2))
+
+    assert chat.screen == [f"{WORDS}More. And more.\n{in_brackets(Interrupted)}"]
+    assert ledger.records[0].seconds < 11
+
+
+async def test_interrupted_while_its_first_post_waits_at_the_turnstile_it_is_posted() -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    model = FakeModel([WORDS, STALLED])
+
+    await interrupted(chat, model, ledger, after=10.0, limits=Limits(updates=0))
+
+    assert chat.screen == [f"{WORDS.rstrip()}\n{in_brackets(Interrupted)}"]
+    assert ledger.records[0].seconds < 11
+
+
+async def test_interrupted_in_its_last_edit_the_answer_is_whole_and_says_nothing_else() -> None:
+    chat, ledger = FakeChat(), FakeLedger()
+    chat.latencies["update"] = [5.0]
+    model = FakeModel([WORDS, 2.0, USAGE])
+
+    await interrupted(chat, model, ledger, after=3.0)
+
+    assert chat.screen == [WORDS.rstrip()]
+    assert ledger.records[0].outcome == "complete"
+
+
+async def test_interrupted_during_an_edit_it_says_so_after_it() -> None:
+    chat, ledger = FakeChat(), FakeLedger()
+    chat.latencies["update"] = [5.0]
+    model = FakeModel([WORDS, 2.0, "More.", STALLED])
+
+    await interrupted(chat, model, ledger, after=4.0)
+
+    assert chat.screen == [f"{WORDS}More.\n{in_brackets(Interrupted)}"]
+    assert ledger.records[0].outcome == "stopped"
+
+
+async def test_all_running_answers_say_that_they_were_interrupted() -> None:
+    chat, ledger = FakeChat(latency=0.1, limits=slack_limits()), FakeLedger()
+    answering = responder(FakeModel([WORDS, 5.0, "More. ", STALLED]), chat, ledger)
+    tasks = [
+        asyncio.create_task(answering.answer(question(ts=f"{n}.000001", channel=f"C{n}")))
+        for n in range(30)
+    ]
+    await asyncio.sleep(20)
+
+    answering.interrupt()
+    await asyncio.wait_for(asyncio.gather(*tasks), 4.0)
+
+    assert all(shown.endswith(in_brackets(Interrupted)) for shown in chat.screen)
+    assert [record.outcome for record in ledger.records] == ["stopped"] * 30
+
+
+@pytest.mark.parametrize("after", [0.0, 0.05, 1.0, 4.05, 9.0])
+async def test_answer_whose_task_is_cancelled_is_recorded_and_leaves_nothing(after: float) -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    model = FakeModel([WORDS, 4.0, "More. ", STALLED])
+    task = asyncio.create_task(responder(model, chat, ledger).answer(question()))
+    await asyncio.sleep(after)
+
+    task.cancel()
+    await asyncio.wait({task})
+
+    assert task.cancelled()
+    assert model.closed == len(model.asked)
+    assert [record.outcome for record in ledger.records] == ["stopped"]
+
+
+# -- many
+
+
+async def test_twenty_questions_at_once_are_all_answered_and_recorded() -> None:
+    chat, ledger = FakeChat(latency=0.2, limits=slack_limits()), FakeLedger()
+    script = [WORDS, *[step for n in range(40) for step in (0.3, f"word{n} ")], USAGE]
+    answering = responder(FakeModel(script), chat, ledger)
+    asked = [question(ts=f"{n}.000001", channel=f"C{n}") for n in range(20)]
+
+    await asyncio.gather(*(answering.answer(one) for one in asked))
+
+    text = "".join(step for step in script if isinstance(step, str)).rstrip()
+    assert all(chat.screen_of(one) == [text] for one in asked)
+    assert chat.refused == []
+    assert [record.outcome for record in ledger.records] == ["complete"] * 20

@@ -1,6 +1,6 @@
 """What the operator sets, and what they are told when it is wrong."""
 
-from typing import Any
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -179,6 +179,7 @@ def test_openai_itself_needs_a_key_also_when_its_url_is_set(url: str) -> None:
         ("OPENAI_BASE_URL", "http://[::1/v1"),
         ("OPENAI_BASE_URL", '"http://localhost/v1"'),
         ("OPENAI_BASE_URL", "http://local host/v1"),
+        ("OPENAI_BASE_URL", "http://ana:hunter2@local℀host/v1"),
         ("OPENAI_TEMPERATURE", "hot"),
         ("OPENAI_TEMPERATURE", "-0.1"),
         ("OPENAI_TEMPERATURE", "2.1"),
@@ -201,8 +202,8 @@ def test_malformed_value_is_named_with_what_it_must_be(name: str, value: str) ->
     [problem] = problems(SOCKET, **{name: value})
 
     assert problem.startswith((f"{name} must ", f"{name} names "))
-    assert value not in problem
     assert "\n" not in problem
+    assert not re.search("secret|hunter2|pass@|sk-1", problem)
 
 
 def test_all_that_is_wrong_is_named_at_once() -> None:
@@ -311,8 +312,8 @@ def test_settings_are_values() -> None:
 
 
 @given(env=st.dictionaries(st.sampled_from(VARIABLES), st.text(max_size=12), max_size=8))
-@settings(deadline=None, max_examples=150)
-def test_no_environment_is_too_odd(env: dict[str, Any]) -> None:
+@settings(deadline=None, max_examples=100)
+def test_no_environment_is_too_odd(env: dict[str, str]) -> None:
     found = problems(env)
 
     assert {problem.split()[0] for problem in found} <= set(VARIABLES)

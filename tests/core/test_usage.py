@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from fakes import question
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.messages import TurnKey, Usage, UsageRecord
 from bot.usage import Total, in_words, table, total_of
+from tests.core.fakes import question
 
 RECORD = UsageRecord(
     at=datetime(2026, 11, 22, 12, 0, tzinfo=UTC),

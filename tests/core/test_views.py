@@ -5,12 +5,12 @@ import html
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pings import pings
 
 from bot import errors
 from bot.draft import PART_LIMIT, Draft, Part
 from bot.messages import TurnKey
 from bot.views import TEXT_LIMIT, WORDLESS, escape, notice_message, reply_message
+from tests.core.ping_finder import pings
 
 TURN = TurnKey("T1", "C1", "1700000000.000100")
 INTERIM = 150
@@ -113,14 +113,27 @@ def test_answer_full_of_escapes_keeps_what_fits(characters: str) -> None:
 
 TEXTS = st.lists(
     st.sampled_from(
-        ["x" * 30, " ", "<", ">", "&", "&amp;", "<@U1>", "<!here>", "@here", "@channel_x", "字", "😀"]
+        [
+            "x" * 30,
+            " ",
+            "<",
+            ">",
+            "&",
+            "&amp;",
+            "<@U1>",
+            "<!here>",
+            "@here",
+            "@channel_x",
+            "字",
+            "😀",
+        ]
     ),
     max_size=60,
 ).map("".join)
 
 
 @given(text=TEXTS, notice=st.sampled_from(["", "Too many requests."]), times=st.integers(1, 9))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 def test_fallback_fits_is_escaped_and_does_not_ping(text: str, notice: str, times: int) -> None:
     draft = Draft()
     draft.push(text * times)
@@ -154,7 +167,10 @@ def every_error() -> list[errors.BotError]:
     services: tuple[errors.Service, ...] = ("Slack", "the model")
     return [
         *(errors.RateLimited(service, 7.0) for service in services),
-        *(errors.Unavailable(service, "chat.update: ReadError at 10.0.0.7") for service in services),
+        *(
+            errors.Unavailable(service, "chat.update: ReadError at 10.0.0.7")
+            for service in services
+        ),
         errors.StreamBroken("ReadError at 10.0.0.7"),
         errors.SlackRefused("chat.postMessage", "channel_not_found"),
         *(kind("sk-secret at 10.0.0.7") for kind in errors.ModelError.__subclasses__()),

@@ -1,14 +1,15 @@
 """A workspace with the bot in it, for each test a new one."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from bot.playground.model import LocalModel
-from bot.playground.slack import LocalSlack
+from bot.playground.model import LocalModel, Request
+from bot.playground.slack import Limits, LocalSlack
 from tests.bot_process import BotProcess, running
 
 
@@ -17,27 +18,59 @@ class Stage:
     slack: LocalSlack
     model: LocalModel
     bot: BotProcess
+    places: dict[str, str] = field(default_factory=dict)  # the channel of each message
 
-    async def ask(self, text: str, *, channel: str = "general", **said: Any) -> str:
-        """Ana mentions the bot; the ``ts`` of her message."""
-        mention = f"<@{self.slack.bot_user_id}> {text}"
-        return await self.slack.say(channel, said.pop("user", "Ana"), mention, **said)
+    async def say(
+        self, text: str, *, user: str = "Ana", channel: str = "", in_thread: str | None = None
+    ) -> str:
+        """Somebody says something; its ``ts``. In a new channel, unless another is named.
 
-    def replies(self, thread_ts: str, *, channel: str = "general") -> list[str]:
+        Slack takes one post a second in a channel, and these tests should not wait for that.
+        """
+        place = self.places[in_thread] if in_thread else channel
+        place = place or self.slack.add_channel(f"place-{len(self.places)}")
+        ts = await self.slack.say(place, user, text, thread_ts=in_thread)
+        self.places[ts] = place
+        return ts
+
+    async def ask(self, text: str, **where: Any) -> str:
+        """The same, with a mention of the bot."""
+        return await self.say(f"<@{self.slack.bot_user_id}> {text}", **where)
+
+    def thread(self, ts: str) -> list[Any]:
+        return self.slack.thread(self.places[ts], ts)
+
+    def status(self, ts: str) -> str:
+        return self.slack.status(self.places[ts], ts)
+
+    def reactions(self, ts: str) -> dict[str, list[str]]:
+        return self.slack.reactions(self.places[ts], ts)
+
+    def replies(self, ts: str) -> list[str]:
         """What the bot has said in a thread, message by message."""
-        thread = self.slack.thread(channel, thread_ts)
-        texts = self.slack.screen(channel, thread_ts)
-        return [text for said, text in zip(thread, texts, strict=True) if self._is_bots(said)]
+        texts = self.slack.screen(self.places[ts], ts)
+        said = zip(self.thread(ts), texts, strict=True)
+        return [text for message, text in said if self._is_bots(message)]
 
-    async def whole(self, thread_ts: str, *, channel: str = "general", count: int = 1) -> str:
+    async def whole(self, ts: str, *, count: int = 1) -> str:
         """The bot's words in a thread once ``count`` replies there have had their last edit."""
+        await self.slack.until(
+            lambda: sum(map(self._is_last, self.thread(ts))) >= count, timeout=30
+        )
+        return "\n\n".join(self.replies(ts))
 
-        def is_whole() -> bool:
-            thread = self.slack.thread(channel, thread_ts)
-            return sum(map(self._is_last, thread)) >= count
+    def calls(self, method: str, thread_ts: str) -> int:
+        """How often a method was called for the bot's messages in a thread."""
+        own = {message["ts"] for message in self.thread(thread_ts)}
+        return sum(
+            call.method == method
+            and (call.args.get("thread_ts") == thread_ts or call.args.get("ts") in own)
+            for call in self.slack.calls
+        )
 
-        await self.slack.until(is_whole, timeout=30)
-        return "\n\n".join(self.replies(thread_ts, channel=channel))
+    def requests(self, words: str) -> list[Request]:
+        """What the model was asked in which the question holds these words."""
+        return [request for request in self.model.requests if words in request.question]
 
     def _is_bots(self, message: Mapping[str, Any]) -> bool:
         return message.get("user") == self.slack.bot_user_id
@@ -47,19 +80,33 @@ class Stage:
         return self._is_bots(message) and payload.get("is_last") is True
 
 
-@pytest.fixture
-async def slack() -> AsyncIterator[LocalSlack]:
-    async with LocalSlack(redelivery_after=(3.0, 0.2, 0.2, 0.2)) as server:
-        yield server
+@asynccontextmanager
+async def local_servers(**slack: Any) -> AsyncIterator[tuple[LocalSlack, LocalModel]]:
+    """A Slack that repeats events soon, and a model that writes fast."""
+    async with (
+        LocalSlack(redelivery_after=(3.0, 0.2, 0.2, 0.2), **slack) as server,
+        LocalModel(tokens_per_second=400, first_token_after=0.05) as model,
+    ):
+        yield server, model
 
 
-@pytest.fixture
-async def model() -> AsyncIterator[LocalModel]:
-    async with LocalModel(tokens_per_second=400, first_token_after=0.05) as server:
-        yield server
-
-
-@pytest.fixture
-async def stage(slack: LocalSlack, model: LocalModel, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with running(slack, model.base_url, folder=tmp_path, LOG_LEVEL="DEBUG") as bot:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    folder = tmp_path_factory.mktemp("bot")
+    async with (
+        local_servers() as (slack, model),
+        running(slack, model.base_url, folder=folder, LOG_LEVEL="DEBUG") as bot,
+    ):
         yield Stage(slack, model, bot)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(shared_stage: Stage) -> AsyncIterator[Stage]:
+    """One process for all tests of a module: each test asks in threads of its own."""
+    yield shared_stage
+    assert shared_stage.bot.process.returncode is None, shared_stage.bot.log
+    shared_stage.slack.faults.clear()
+    shared_stage.slack.limits = Limits.off()
+    shared_stage.slack.workspace.rich_text_blocks = False
+    shared_stage.slack.workspace.subscribe_channel_messages = False
+    shared_stage.model.faults.clear()

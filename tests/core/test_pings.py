@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import markdown
-from bot.markdown import neutralise, undo_neutralise
+from bot.pings import neutralise, undo_neutralise
 
 steady = settings(deadline=None, derandomize=True, database=None, max_examples=200)
 
@@ -93,7 +92,3 @@ def test_it_can_be_repeated_and_undone(text: str) -> None:
 @given(texts)
 def test_it_adds_zero_width_spaces_only(text: str) -> None:
     assert neutralise(text).replace("\u200b", "") == text.replace("\u200b", "")
-
-
-def test_all_of_markdown_comes_through_one_door() -> None:
-    assert all(callable(getattr(markdown, name)) for name in markdown.__all__)

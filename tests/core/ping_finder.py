@@ -7,9 +7,8 @@ import re
 _PINGS = re.compile(
     r"<@[UW][A-Z0-9]+(?:\|[^<>\n]*)?>"
     r"|<#C[A-Z0-9]+(?:\|[^<>\n]*)?>"
-    r"|<!(?:here|channel|everyone|subteam\^[A-Z0-9]+)(?:\|[^<>\n]*)?>"
-    r"|(?<![A-Za-z0-9])@(?:here|channel|everyone)(?![A-Za-z0-9_])",
-    re.IGNORECASE,
+    r"|<!(?:(?i:here|channel|everyone)|subteam\^[A-Z0-9]+)(?:\|[^<>\n]*)?>"
+    r"|(?<![A-Za-z0-9])@(?i:here|channel|everyone)(?![A-Za-z0-9_])"
 )
 
 

@@ -1,33 +1,16 @@
-"""Markdown between the model and Slack: in from Slack's formats, out unable to ping and whole.
-
-The one door to it. How Slack's formats are read is in ``mrkdwn``, how text is cut in ``cut``.
-"""
+"""The model's Markdown made unable to ping anyone, and undone again for its history."""
 
 import re
-
-from bot.cut import close, cut, join
-from bot.mrkdwn import from_mrkdwn, mentioned
-from bot.rich_text import from_rich_text
-
-__all__ = [
-    "close",
-    "cut",
-    "from_mrkdwn",
-    "from_rich_text",
-    "join",
-    "mentioned",
-    "neutralise",
-    "undo_neutralise",
-]
 
 _BREAK = "\u200b"  # zero width space: nothing to see, and no longer Slack's syntax
 
 # What follows the "<" of a sequence that notifies or links (docs.slack.dev, "Formatting message
-# text"). Ids are upper case; those with a digit are met in any case, to be sure.
+# text"). Ids are upper case; those with a digit are met in any case, to be sure. Real ones have
+# a dozen characters; the bound keeps within `draft.LOOKAHEAD` what decides whether one is one.
 _SEQUENCE = (
     r"(?:(?i:!(?:here|channel|everyone)(?![\w-])|!subteam\^)"
-    r"|@[UWB][A-Z0-9]++(?!\w)|#C[A-Z0-9]++(?!\w)"
-    r"|(?i:@[uwb][a-z]*[0-9]|\#c[a-z]*[0-9]))"
+    r"|@[UWB][A-Z0-9]{1,40}+(?!\w)|#C[A-Z0-9]{1,40}+(?!\w)"
+    r"|(?i:@[uwb][a-z]{0,40}[0-9]|\#c[a-z]{0,40}[0-9]))"
 )
 # What follows a bare "@": a broadcast that is not the beginning of a longer word. The
 # underscores of "_@here_" are emphasis, that of "@channel_list" is not.

@@ -1,0 +1,257 @@
+"""The status line, or the reaction in its place, in virtual time."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+
+from bot.errors import RateLimited, SlackRefused, Unavailable
+from bot.sign import THINKING, Sign, Signs
+from tests.core.fakes import LOST, FakeChat, question
+
+NO_STATUS = SlackRefused("assistant.threads.setStatus", "feature_not_enabled")
+NO_SCOPE = SlackRefused("reactions.add", "missing_scope")
+
+
+@asynccontextmanager
+async def kept(chat: FakeChat, signs: Signs | None = None) -> AsyncIterator[Sign]:
+    """A sign that stands while the answer is awaited, and that is taken down at the end."""
+    sign = Sign(question(), chat, signs or Signs())
+    keeping = asyncio.create_task(sign.keep())
+    yield sign
+    sign.take_down(is_posted=False)
+    await keeping
+
+
+async def posts(chat: FakeChat, sign: Sign) -> None:
+    """The first words come: Slack clears the status by itself."""
+    sign.expect_post()
+    metadata = {"event_payload": {"turn": str(question().key), "part": 0}}
+    await chat.post("C1", question().thread_ts, {"blocks": [], "metadata": metadata})
+    sign.take_down(is_posted=True)
+
+
+async def test_status_is_shown_at_once() -> None:
+    chat = FakeChat()
+
+    async with kept(chat):
+        await asyncio.sleep(0.1)
+
+        assert chat.statuses == [THINKING]
+        assert chat.times("set_status") == [1000.0]
+
+
+async def test_status_is_put_up_again_before_slack_drops_it() -> None:
+    chat = FakeChat(latency=0.3)
+
+    async with kept(chat):
+        await asyncio.sleep(600)
+
+    times = chat.times("set_status")
+    assert len(times) >= 7
+    assert max(later - earlier for earlier, later in pairwise(times)) < 120
+
+
+async def test_news_is_shown_at_once_and_stays_when_the_status_is_put_up_again() -> None:
+    chat = FakeChat()
+
+    async with kept(chat) as sign:
+        await asyncio.sleep(10)
+        sign.show("is waiting: for the tide...")
+        await asyncio.sleep(100)
+
+        assert chat.statuses == [THINKING] + ["is waiting: for the tide..."] * 2
+
+
+async def test_newest_of_several_news_is_what_stays() -> None:
+    chat = FakeChat(latency=1.0)
+
+    async with kept(chat) as sign:
+        await asyncio.sleep(0.1)
+        sign.show("is waiting: for one...")
+        sign.show("is waiting: for two...")
+        await asyncio.sleep(5)
+
+        assert chat.status == "is waiting: for two..."
+
+
+async def test_status_that_slack_cleared_is_not_cleared_again() -> None:
+    chat = FakeChat(latency=0.1)
+
+    async with kept(chat) as sign:
+        await asyncio.sleep(1)
+        await posts(chat, sign)
+
+    assert chat.statuses == [THINKING, ""]
+    assert len(chat.times("set_status")) == 1
+
+
+async def test_status_is_cleared_where_nothing_was_posted() -> None:
+    chat = FakeChat(latency=0.1)
+
+    async with kept(chat):
+        await asyncio.sleep(1)
+
+    assert chat.statuses == [THINKING, ""]
+
+
+async def test_status_that_arrives_after_the_first_post_is_cleared() -> None:
+    chat = FakeChat()
+    chat.latencies["set_status"] = [4.0]
+
+    async with kept(chat) as sign:
+        await asyncio.sleep(1)
+        await posts(chat, sign)
+        await asyncio.sleep(10)
+
+        assert chat.statuses == [THINKING, ""]
+
+
+async def test_status_that_overtakes_the_answer_to_the_first_post_is_cleared() -> None:
+    chat = FakeChat()
+    chat.latencies["post"] = [2.0]  # Slack shows it after one second, the bot hears after two
+
+    async with kept(chat) as sign:
+        await asyncio.sleep(1)
+        posting = asyncio.create_task(posts(chat, sign))
+        await asyncio.sleep(1.5)
+        sign.show("is waiting: for the model...")
+        await posting
+
+    assert chat.statuses == [THINKING, "", "is waiting: for the model...", ""]
+
+
+async def test_status_that_cannot_be_set_now_is_set_with_the_next_news() -> None:
+    chat = FakeChat()
+    chat.errors["set_status"] = [Unavailable("Slack", "HTTP 500"), RateLimited("Slack", 3.0)]
+
+    async with kept(chat) as sign:
+        await asyncio.sleep(1)
+        sign.show("is waiting: for one...")
+        await asyncio.sleep(1)
+        sign.show("is waiting: for two...")
+        await asyncio.sleep(1)
+
+        assert chat.statuses == ["is waiting: for two..."]
+        assert chat.reactions == set()
+
+
+async def test_status_that_cannot_be_cleared_troubles_nobody() -> None:
+    chat = FakeChat()
+    chat.errors["set_status"] = [None, Unavailable("Slack", "HTTP 500")]
+
+    async with kept(chat):
+        await asyncio.sleep(1)
+
+    assert chat.statuses == [THINKING]
+
+
+async def test_reaction_stands_where_the_status_is_refused_and_goes_at_the_end() -> None:
+    chat = FakeChat()
+    chat.errors["set_status"] = [NO_STATUS]
+
+    async with kept(chat) as sign:
+        await asyncio.sleep(1)
+
+        assert chat.reactions == {"eyes"}
+        assert not sign.speaks
+    assert chat.reactions == set()
+    assert chat.statuses == []
+
+
+async def test_reaction_is_added_once_however_long_it_stands() -> None:
+    chat = FakeChat()
+    chat.errors["set_status"] = [NO_STATUS]
+
+    async with kept(chat) as sign:
+        await asyncio.sleep(300)
+        sign.show("is waiting: for the tide...")
+        await asyncio.sleep(300)
+
+    assert len(chat.times("add_reaction")) == 1
+    assert len(chat.times("set_status")) == 1
+
+
+async def test_what_the_workspace_refuses_is_remembered_for_the_next_question() -> None:
+    chat, signs = FakeChat(), Signs()
+    chat.errors["set_status"] = [NO_STATUS]
+
+    for _ in range(2):
+        async with kept(chat, signs):
+            await asyncio.sleep(1)
+
+    assert len(chat.times("set_status")) == 1
+    assert len(chat.times("add_reaction")) == 2
+
+
+async def test_where_neither_is_allowed_nothing_is_tried_again() -> None:
+    chat, signs = FakeChat(), Signs()
+    chat.errors = {"set_status": [NO_STATUS], "add_reaction": [NO_SCOPE]}
+
+    for _ in range(2):
+        async with kept(chat, signs):
+            await asyncio.sleep(200)
+
+    assert [call.method for call in chat.calls] == ["set_status", "add_reaction"]
+
+
+async def test_reaction_refused_for_one_message_is_tried_for_the_next() -> None:
+    chat, signs = FakeChat(), Signs(status_line=False)
+    chat.errors["add_reaction"] = [SlackRefused("reactions.add", "message_not_found")]
+
+    async with kept(chat, signs):
+        await asyncio.sleep(1)
+    async with kept(chat, signs):
+        await asyncio.sleep(1)
+
+        assert chat.reactions == {"eyes"}
+
+
+async def test_reaction_whose_answer_was_lost_goes_at_the_end() -> None:
+    chat = FakeChat()
+    chat.errors["add_reaction"] = [LOST]
+
+    async with kept(chat, Signs(status_line=False)):
+        await asyncio.sleep(1)
+
+        assert chat.reactions == {"eyes"}
+    assert chat.reactions == set()
+
+
+async def test_reaction_that_stood_there_before_goes_at_the_end() -> None:
+    """As after a restart, when the question is answered anew."""
+    chat = FakeChat()
+    chat.reactions = {"eyes"}
+    chat.errors["add_reaction"] = [SlackRefused("reactions.add", "already_reacted")]
+
+    async with kept(chat, Signs(status_line=False)):
+        await asyncio.sleep(1)
+
+    assert chat.reactions == set()
+
+
+async def test_reaction_goes_though_slack_limits_removals() -> None:
+    chat = FakeChat()
+    chat.errors["remove_reaction"] = [RateLimited("Slack", 40.0), Unavailable("Slack", "reset")]
+
+    async with kept(chat, Signs(status_line=False)):
+        await asyncio.sleep(1)
+
+    assert chat.reactions == set()
+
+
+async def test_broken_sign_is_logged_without_its_words_and_ends_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    chat = FakeChat()
+    chat.errors["set_status"] = [KeyError("what people wrote")]
+
+    with caplog.at_level(logging.DEBUG):
+        async with kept(chat):
+            await asyncio.sleep(1)
+
+    assert [record.getMessage() for record in caplog.records] == ["sign.failed"]
+    assert "what people wrote" not in str([vars(record) for record in caplog.records])

@@ -1,0 +1,266 @@
+"""What an operator sees: starting, stopping, checking, reporting, trying it out."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bot.playground.demo import inherited
+from bot.playground.slack import LocalSlack
+from tests.bot_process import running, started
+from tests.process.conftest import Stage, local_servers
+
+
+async def command(folder: Path, *words: str, **env: str) -> tuple[int, str]:
+    """``python -m bot`` with these words in an empty environment: its status and all it says."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", *words),
+        env=inherited(os.environ) | env,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_everything_that_is_missing_or_malformed_is_named_at_once(tmp_path: Path) -> None:
+    status, said = await command(tmp_path, SLACK_BOT_TOKEN="xoxp-wrong", OPENAI_TEMPERATURE="hot")
+
+    assert status == 1
+    assert "SLACK_BOT_TOKEN must begin with xoxb-" in said
+    assert "SLACK_APP_TOKEN is missing" in said
+    assert "OPENAI_API_KEY is missing" in said
+    assert "OPENAI_TEMPERATURE must be a number from 0 to 2" in said
+    assert "Traceback" not in said
+
+
+async def test_settings_come_from_a_dotenv_file_and_the_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("OPENAI_MODEL=from-file\nOPENAI_TEMPERATURE=5\n")
+
+    _, said = await command(tmp_path)
+    _, overruled = await command(tmp_path, OPENAI_TEMPERATURE="1")
+
+    assert "OPENAI_TEMPERATURE" in said
+    assert "OPENAI_TEMPERATURE" not in overruled
+
+
+@pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"])
+async def test_a_token_that_slack_refuses_ends_the_bot_with_a_word_about_it(
+    name: str, tmp_path: Path
+) -> None:
+    wrong = {"SLACK_BOT_TOKEN": "xoxb-wrong", "SLACK_APP_TOKEN": "xapp-wrong"}[name]
+    async with LocalSlack() as slack:
+        tokens = {"SLACK_BOT_TOKEN": slack.bot_token, "SLACK_APP_TOKEN": slack.app_token}
+        status, said = await command(
+            tmp_path,
+            **(tokens | {name: wrong}),
+            SLACK_API_URL=slack.api_url,
+            OPENAI_API_KEY="sk-none",
+        )
+
+    assert status == 1
+    assert f"{name}: Slack does not accept it (invalid_auth)" in said
+    assert wrong not in said
+
+
+async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        async with LocalSlack() as slack:
+            status, said = await command(
+                tmp_path,
+                SLACK_BOT_TOKEN=slack.bot_token,
+                SLACK_SIGNING_SECRET="0" * 32,
+                SLACK_API_URL=slack.api_url,
+                OPENAI_API_KEY="sk-none",
+                PORT=port,
+            )
+
+    assert status == 1
+    assert f"PORT {port} cannot be had" in said
+
+
+async def test_over_http_questions_are_answered_and_health_is_shown() -> None:
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    secret = "0123456789abcdef" * 2
+    async with local_servers(signing_secret=secret) as (slack, model):
+        slack.request_url = f"{base}/slack/events"
+        env = {
+            "SLACK_BOT_TOKEN": slack.bot_token,
+            "SLACK_SIGNING_SECRET": secret,
+            "SLACK_API_URL": slack.api_url,
+            "OPENAI_BASE_URL": model.base_url,
+            "PORT": str(port),
+        }
+        async with started(env) as bot, aiohttp.ClientSession() as session:
+            await bot.says("bot.started")
+            assert await slack.verify_request_url()
+            stage = Stage(slack, model, bot)
+            ts = await stage.ask("[[say over http]]")
+            assert await stage.whole(ts) == "over http"
+            async with session.get(f"{base}/healthz") as health:
+                assert health.status == 200
+            async with session.post(f"{base}/slack/events", json={"type": "x"}) as unsigned:
+                assert unsigned.status == 401
+            assert bot.events("bot.started")[0]["mode"] == "HTTP"
+            assert await bot.stop() == 0
+
+
+async def test_in_socket_mode_health_follows_the_socket() -> None:
+    port = free_port()
+    async with (
+        local_servers() as (slack, model),
+        running(slack, model.base_url, PORT=str(port)) as bot,
+        aiohttp.ClientSession() as session,
+    ):
+        await bot.says("bot.started")
+        async with session.get(f"http://127.0.0.1:{port}/healthz") as health:
+            assert (health.status, await health.json()) == (200, {"status": "ok"})
+        slack.faults.refuse_sockets = True
+        await slack.drop_sockets()
+        async with asyncio.timeout(20):
+            while True:
+                async with session.get(f"http://127.0.0.1:{port}/healthz") as health:
+                    if health.status == 503:
+                        break
+
+
+async def test_on_sigterm_running_answers_finish_and_new_questions_wait() -> None:
+    async with local_servers() as (slack, model), running(slack, model.base_url) as bot:
+        stage = Stage(slack, model, bot)
+        ts = await stage.ask("[[rate 60]] [[tokens 120]]")
+        await slack.until(lambda: stage.replies(ts))
+        bot.process.send_signal(signal.SIGTERM)
+        await bot.says("bot.stopping")
+        late = await stage.ask("[[say too late]]")
+
+        assert await bot.process.wait() == 0
+        assert "shut down" not in await stage.whole(ts)
+        assert stage.replies(late) == []
+        assert not slack.deliveries[-1].acked
+
+
+async def test_what_cannot_finish_says_so_and_is_recorded(tmp_path: Path) -> None:
+    async with (
+        local_servers() as (slack, model),
+        running(slack, model.base_url, folder=tmp_path) as bot,
+    ):
+        stage = Stage(slack, model, bot)
+        ts = await stage.ask("[[rate 20]] [[tokens 2000]]")
+        await slack.until(lambda: stage.replies(ts))
+        bot.process.send_signal(signal.SIGTERM)
+        await bot.says("bot.stopping")
+        bot.process.send_signal(signal.SIGTERM)  # again: the operator does not want to wait
+
+        assert await bot.process.wait() == 0
+        assert "I was shut down before I could finish this answer" in await stage.whole(ts)
+        assert bot.events("answer.finished")[0]["outcome"] == "stopped"
+
+
+async def test_usage_is_printed_per_channel(tmp_path: Path) -> None:
+    async with (
+        local_servers() as (slack, model),
+        running(slack, model.base_url, folder=tmp_path) as bot,
+    ):
+        stage = Stage(slack, model, bot)
+        for place in ("general", "random", "general"):
+            await stage.whole(await stage.ask("[[say twelve letters]]", channel=place))
+        await bot.stop()
+        records = bot.events("answer.finished")
+    status, said = await command(tmp_path, "usage")
+
+    assert status == 0
+    rows = {line.split()[0]: line.split()[1:] for line in said.splitlines() if line}
+    spent = sum(int(r["input_tokens"]) for r in records if r["channel"] == "C0GENERAL")
+    assert rows["C0GENERAL"][:3] == ["2", "2", str(spent)]
+    assert rows["all"][0] == "3"
+
+
+async def test_usage_without_any_answers_says_so(tmp_path: Path) -> None:
+    assert await command(tmp_path, "usage") == (0, "No answers are recorded yet.\n")
+
+
+async def check(slack: LocalSlack, folder: Path, *words: str, **env: str) -> tuple[int, str]:
+    settings = {
+        "SLACK_BOT_TOKEN": slack.bot_token,
+        "SLACK_APP_TOKEN": slack.app_token,
+        "SLACK_API_URL": slack.api_url,
+    }
+    return await command(folder, "check", *words, **(settings | env))
+
+
+async def test_check_finds_nothing_wrong_in_a_right_set_up(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        status, said = await check(slack, tmp_path, OPENAI_BASE_URL=model.base_url)
+
+    assert status == 0, said
+    assert "WRONG" not in said
+    assert "@bot in workspace T0LOCAL" in said
+    assert "Usage: reported" in said
+
+
+async def test_check_names_what_is_wrong(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        slack.scopes.remove("reactions:write")
+        status, said = await check(
+            slack,
+            tmp_path,
+            SLACK_APP_TOKEN="xapp-wrong",
+            OPENAI_BASE_URL=model.base_url,
+            OPENAI_MODEL="no-such-model",
+            DATABASE_URL="sqlite:////nowhere/bot.db",
+            DYNO="web.1",
+        )
+
+    assert status == 1
+    assert "Scope reactions:write is missing" in said
+    assert "SLACK_APP_TOKEN: Slack refuses it: invalid_auth" in said
+    assert "Model no-such-model" in said
+    assert "/nowhere/bot.db cannot be used" in said
+
+
+async def test_check_warns_of_a_disk_that_is_thrown_away(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        _, said = await check(slack, tmp_path, OPENAI_BASE_URL=model.base_url, DYNO="web.1")
+
+    assert "on Heroku is lost at each restart" in said
+
+
+async def test_check_live_tries_a_channel_and_cleans_up(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        status, said = await check(
+            slack, tmp_path, "--live", "C0GENERAL", OPENAI_BASE_URL=model.base_url
+        )
+
+        assert status == 0, said
+        assert [line for line in said.splitlines() if "Live, metadata: reads back" in line]
+        assert [line for line in said.splitlines() if "Live, pings: none" in line]
+        assert slack.screen("general") == []
+
+
+async def test_the_playground_asks_one_question_without_slack_and_without_a_key(
+    tmp_path: Path,
+) -> None:
+    status, said = await command(tmp_path, "playground", "--ask", "[[say It works.]]")
+
+    assert status == 0, said
+    assert "@Bot [[say It works.]]" in said
+    assert "\nIt works.\n" in said
+    assert "outcome                 complete" in said
+    assert os.listdir(tmp_path) == []

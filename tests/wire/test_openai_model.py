@@ -1,0 +1,822 @@
+"""The model's adapter, through the real SDK and its aiohttp transport, to servers on loopback."""
+
+import asyncio
+import gc
+import json
+import math
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import httpx2
+import pytest
+from aiohttp import web
+
+from bot.errors import (
+    BotError,
+    ContentFiltered,
+    CutAtTokenLimit,
+    KeyRejected,
+    ModelNotFound,
+    QuestionTooLong,
+    QuotaUsedUp,
+    RateLimited,
+    RequestRefused,
+    StreamBroken,
+    Transient,
+    Unavailable,
+)
+from bot.messages import ChatMessage, Delta, Usage
+from bot.openai_model import OpenAIModel, retry_after
+from bot.playground.answers import prose
+from bot.playground.model import LocalModel, ModelFault
+
+# Reading the certificates of the system takes 50 ms for each client; loopback needs none.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+KEY = "sk-hunter2"
+SECRET = "the merger with Initech"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@pytest.fixture(autouse=True)
+def _no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httpx2, "create_ssl_context", lambda **_: NO_TLS)
+
+
+@asynccontextmanager
+async def asking(base_url: str, **settings: Any) -> AsyncIterator[OpenAIModel]:
+    defaults = {
+        "api_key": KEY,
+        "model": "gpt-4o-mini",
+        "temperature": None,
+        "max_tokens": None,
+        "timeout": 5.0,
+    }
+    model = OpenAIModel(base_url=base_url, **{**defaults, **settings})
+    try:
+        yield model
+    finally:
+        await model.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[LocalModel]:
+    async with LocalModel(tokens_per_second=math.inf, first_token_after=0.0) as server:
+        yield server
+
+
+@pytest.fixture
+async def model(server: LocalModel) -> AsyncIterator[OpenAIModel]:
+    async with asking(server.base_url) as model:
+        yield model
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    """A server that answers every request in its own way; yields its base URL."""
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", handler)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    finally:
+        await runner.cleanup()
+
+
+def answering(
+    body: object, status: int = 200, headers: dict[str, str] | None = None, *, kind: str = ""
+) -> Handler:
+    async def handler(_: web.Request) -> web.Response:
+        text = body if isinstance(body, str) else json.dumps(body)
+        content_type = kind or "application/json"
+        return web.Response(status=status, text=text, headers=headers, content_type=content_type)
+
+    return handler
+
+
+def streaming(*events: object) -> Handler:
+    """Server-sent events; ``[DONE]`` and the like as they are, all else as JSON."""
+    lines = [event if isinstance(event, str) else json.dumps(event) for event in events]
+    return answering("".join(f"data: {line}\n\n" for line in lines), kind="text/event-stream")
+
+
+def chunk(content: object = None, **choice: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {"content": content}, **choice}]}
+
+
+STOP = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+
+async def pieces(model: OpenAIModel, text: str = "hello") -> list[Delta | Usage]:
+    return [piece async for piece in model.stream([ChatMessage("user", text)])]
+
+
+async def answer(model: OpenAIModel, text: str = "hello") -> str:
+    return text_of(await pieces(model, text))
+
+
+async def failure(model: OpenAIModel, text: str = "hello") -> tuple[str, BotError]:
+    """The text before the error, and the error."""
+    received, error = await pieces_before_error(model, text)
+    return text_of(received), error
+
+
+async def pieces_before_error(
+    model: OpenAIModel, text: str
+) -> tuple[list[Delta | Usage], BotError]:
+    received = []
+    try:
+        async for piece in model.stream([ChatMessage("user", text)]):
+            received.append(piece)
+    except BotError as error:
+        return received, error
+    pytest.fail("the stream ended without an error")
+
+
+async def answer_to(handler: Handler) -> str:
+    async with serving(handler) as url, asking(url) as model:
+        return await answer(model)
+
+
+async def failure_at(handler: Handler) -> tuple[str, BotError]:
+    async with serving(handler) as url, asking(url) as model:
+        return await failure(model)
+
+
+def text_of(received: Sequence[Delta | Usage]) -> str:
+    return "".join(piece.text for piece in received if isinstance(piece, Delta))
+
+
+# ---- a good answer
+
+
+async def test_answer_comes_as_deltas_and_usage_last(
+    server: LocalModel, model: OpenAIModel
+) -> None:
+    received = await pieces(model, "[[tokens 30]]")
+
+    assert text_of(received) == "".join(prose(30))
+    assert [type(piece) for piece in received[-2:]] == [Delta, Usage]
+    assert received[-1] == Usage(
+        input_tokens=4, cached_tokens=0, output_tokens=30, reasoning_tokens=0
+    )
+
+
+async def test_deltas_come_as_they_are_written(server: LocalModel, model: OpenAIModel) -> None:
+    loop = asyncio.get_running_loop()
+    asked, arrivals = loop.time(), []
+
+    async for _ in model.stream([ChatMessage("user", "[[tokens 20]] [[rate 100]]")]):
+        arrivals.append(loop.time() - asked)
+
+    assert len(arrivals) > 10
+    assert arrivals[0] < 0.1 < arrivals[-1]
+
+
+async def test_request_carries_the_settings_and_the_roles() -> None:
+    async with (
+        LocalModel(first_token_after=0.0) as server,
+        asking(server.base_url, temperature=0.2, max_tokens=99) as model,
+    ):
+        messages = [ChatMessage("system", "Be brief."), ChatMessage("user", "[[say ok]]")]
+        text = text_of([piece async for piece in model.stream(messages)])
+
+    assert text == "ok"
+    assert server.requests[0].body == {
+        "model": "gpt-4o-mini",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "[[say ok]]"},
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "temperature": 0.2,
+        "max_completion_tokens": 99,
+    }
+
+
+async def test_what_is_not_set_is_not_sent(server: LocalModel, model: OpenAIModel) -> None:
+    await answer(model)
+
+    assert not {"temperature", "max_tokens", "max_completion_tokens"} & set(server.requests[0].body)
+
+
+async def test_reasoning_is_counted_and_not_shown(server: LocalModel, model: OpenAIModel) -> None:
+    received = await pieces(model, "[[think 8]] [[say done]]")
+
+    assert text_of(received) == "done"
+    assert isinstance(received[-1], Usage)
+    assert (received[-1].output_tokens, received[-1].reasoning_tokens) == (9, 8)
+
+
+async def test_models_own_refusal_is_its_answer(server: LocalModel, model: OpenAIModel) -> None:
+    server.faults.add(ModelFault.refuses())
+
+    assert await answer(model, "[[say I will not]]") == "I will not"
+
+
+async def test_empty_answer_ends_without_a_delta(server: LocalModel, model: OpenAIModel) -> None:
+    received = await pieces(model, "[[empty]]")
+
+    assert [type(piece) for piece in received] == [Usage]
+
+
+async def test_answer_without_usage_is_whole(server: LocalModel, model: OpenAIModel) -> None:
+    server.faults.add(ModelFault.without_usage())
+
+    received = await pieces(model, "[[say no numbers]]")
+
+    assert received == [Delta("no numbers")]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ModelFault.written(newline=b"\r\n"),
+        ModelFault.written(space=False),
+        ModelFault.written(comments=True),
+        ModelFault.written(split=1),
+        ModelFault.written(split=7),
+        ModelFault.written(gather=16),
+        ModelFault.written(newline=b"\r\n", space=False, comments=True, split=5),
+    ],
+)
+async def test_however_events_are_written_the_answer_is_whole(
+    server: LocalModel, model: OpenAIModel, fault: ModelFault
+) -> None:
+    server.faults.add(fault)
+
+    received = await pieces(model, "[[tokens 20]]")
+
+    assert text_of(received) == "".join(prose(20))
+    assert isinstance(received[-1], Usage)
+
+
+async def test_characters_cut_in_the_middle_are_whole(
+    server: LocalModel, model: OpenAIModel
+) -> None:
+    server.faults.add(ModelFault.written(split=1))
+
+    assert await answer(model, "[[say für 20 € 👍]]") == "für 20 € 👍"
+
+
+async def test_event_without_a_last_newline_counts() -> None:
+    body = f"data: {json.dumps(chunk('whole', finish_reason='stop'))}"
+
+    assert await answer_to(answering(body, kind="text/event-stream")) == "whole"
+
+
+# ---- an answer that ends otherwise
+
+
+async def test_cut_at_the_token_limit_gives_text_usage_and_then_the_error() -> None:
+    async with (
+        LocalModel(first_token_after=0.0, tokens_per_second=math.inf) as server,
+        asking(server.base_url, max_tokens=12) as model,
+    ):
+        received, error = await pieces_before_error(model, "[[tokens 50]]")
+
+    assert type(error) is CutAtTokenLimit
+    assert text_of(received) == "".join(prose(50)[:12])
+    assert isinstance(received[-1], Usage)
+    assert received[-1].output_tokens == 12
+
+
+async def test_filtered_answer_gives_the_text_before(
+    server: LocalModel, model: OpenAIModel
+) -> None:
+    text, error = await failure(model, "[[tokens 50]] [[filter 20]]")
+
+    assert type(error) is ContentFiltered
+    assert text == "".join(prose(50)[:20])
+
+
+@pytest.mark.parametrize("reason", ["stop", "tool_calls", "eos", 1])
+async def test_unknown_finish_reason_is_an_end(reason: object) -> None:
+    assert await answer_to(streaming(chunk("all of it"), chunk(finish_reason=reason))) == (
+        "all of it"
+    )
+
+
+async def test_done_alone_is_an_end() -> None:
+    assert await answer_to(streaming(chunk("all of it"), "[DONE]")) == "all of it"
+
+
+@pytest.mark.parametrize("directive", ["break 20", "cut 20", "end 20", "error 20", "garbage 20"])
+async def test_broken_stream_is_transient_and_gives_the_text_before(
+    server: LocalModel, model: OpenAIModel, directive: str
+) -> None:
+    text, error = await failure(model, f"[[tokens 90]] [[rate 500]] [[{directive}]]")
+
+    assert type(error) is StreamBroken
+    assert text
+    assert "".join(prose(90)[:20]).startswith(text)
+
+
+async def test_bytes_that_are_no_text_break_the_stream(
+    server: LocalModel, model: OpenAIModel
+) -> None:
+    server.faults.add(ModelFault.binary(after=5))
+
+    text, error = await failure(model, "[[tokens 90]] [[rate 500]]")
+
+    assert type(error) is StreamBroken
+    assert text == "".join(prose(90)[:5])
+
+
+async def test_stalled_stream_is_broken_after_the_time_out(server: LocalModel) -> None:
+    async with asking(server.base_url, timeout=0.1) as model:
+        text, error = await failure(model, "[[tokens 90]] [[stall 20]]")
+        await server.until(lambda: server.requests[0].finished is not None)
+
+    assert type(error) is StreamBroken
+    assert text == "".join(prose(90)[:20])
+    assert server.requests[0].finished == "closed by the client"
+
+
+async def test_keep_alives_without_a_word_are_a_stall() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        while True:
+            await response.write(b": still here\n\n")
+            await asyncio.sleep(0.01)
+
+    async with serving(handler) as url, asking(url, timeout=0.05) as model:
+        _, error = await failure(model)
+
+    assert str(error) == "the model: only keep-alives"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("insufficient_quota", QuotaUsedUp), ("server_error", StreamBroken)]
+)
+async def test_error_in_mid_stream_is_told_by_its_code(
+    server: LocalModel, model: OpenAIModel, code: str, kind: type[BotError]
+) -> None:
+    server.faults.add(ModelFault.error(after=5, code=code))
+
+    text, error = await failure(model, "[[tokens 90]]")
+
+    assert type(error) is kind
+    assert text == "".join(prose(90)[:5])
+
+
+# ---- refusals before the first byte
+
+
+@pytest.mark.parametrize(
+    ("directive", "kind"),
+    [
+        ("400", RequestRefused),
+        ("401", KeyRejected),
+        ("402", QuotaUsedUp),
+        ("403", KeyRejected),
+        ("404", ModelNotFound),
+        ("408", Unavailable),
+        ("409", Unavailable),
+        ("413", QuestionTooLong),
+        ("422", RequestRefused),
+        ("429", RateLimited),
+        ("quota", QuotaUsedUp),
+        ("context", QuestionTooLong),
+        ("filter", ContentFiltered),
+        ("500", Unavailable),
+        ("502", Unavailable),
+        ("503", Unavailable),
+        ("529", Unavailable),
+    ],
+)
+async def test_refusal_is_our_error(
+    server: LocalModel, model: OpenAIModel, directive: str, kind: type[BotError]
+) -> None:
+    text, error = await failure(model, f"[[fail {directive}]]")
+
+    assert type(error) is kind
+    assert text == ""
+    assert len(server.requests) == 1  # the SDK tries nothing again
+
+
+async def test_unknown_model_is_not_found(server: LocalModel) -> None:
+    async with asking(server.base_url, model="no-such-model") as model:
+        _, error = await failure(model)
+
+    assert type(error) is ModelNotFound
+
+
+async def test_reset_before_the_response_is_unavailable(
+    server: LocalModel, model: OpenAIModel
+) -> None:
+    server.faults.add(ModelFault.reset())
+
+    _, error = await failure(model)
+
+    assert type(error) is Unavailable
+
+
+async def test_no_answer_within_the_time_out_is_unavailable(server: LocalModel) -> None:
+    server.faults.add(ModelFault.slow(30))
+
+    async with asking(server.base_url, timeout=0.1) as model:
+        _, error = await failure(model)
+
+    assert type(error) is Unavailable
+
+
+async def test_nobody_at_the_address_is_unavailable() -> None:
+    async with serving(answering({})) as url:
+        pass
+
+    async with asking(url) as model:
+        _, error = await failure(model)
+
+    assert type(error) is Unavailable
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "1500", "retry-after": "2"}, 1.5),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"retry-after-ms": "soon", "retry-after": "2"}, 2.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": ""}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize(("status", "kind"), [(429, RateLimited), (503, Unavailable)])
+async def test_retry_after_is_read_in_all_its_forms(
+    headers: dict[str, str], seconds: float | None, status: int, kind: type[BotError]
+) -> None:
+    _, error = await failure_at(answering({"error": {"message": "no"}}, status, headers))
+
+    assert type(error) is kind
+    assert isinstance(error, Transient)
+    assert error.retry_after == seconds
+
+
+def test_retry_after_may_be_a_date() -> None:
+    in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+
+    seconds = retry_after({"retry-after": in_a_minute})
+
+    assert seconds == pytest.approx(60, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (404, {"error": "model 'x' not found, try pulling it first"}, ModelNotFound),
+        (400, {"error": "the prompt exceeds the context length"}, QuestionTooLong),
+        (400, {"detail": "This model's maximum context length is 4096 tokens"}, QuestionTooLong),
+        (400, [{"error": {"code": 400, "message": "input is too long"}}], QuestionTooLong),
+        (400, {"object": "error", "message": "maximum context length is 9", "code": 400},
+         QuestionTooLong),
+        (400, {"error": {"message": "no", "code": 1301, "type": None}}, RequestRefused),
+        (400, {"error": None}, RequestRefused),
+        (400, None, RequestRefused),
+        (400, 17, RequestRefused),
+        (400, "not JSON {", RequestRefused),
+        (400, "", RequestRefused),
+        (429, {"error": {"message": "no", "code": "insufficient_quota"}}, QuotaUsedUp),
+        (429, {"error": "slow down"}, RateLimited),
+        (503, "<html>upstream connect error</html>", Unavailable),
+    ],
+)  # fmt: skip
+async def test_errors_of_compatible_servers_are_understood(
+    status: int, body: object, kind: type[BotError]
+) -> None:
+    _, error = await failure_at(answering(body, status))
+
+    assert type(error) is kind
+
+
+# ---- parameters that a server refuses
+
+
+@pytest.mark.parametrize("style", ["openai", "pydantic"])
+@pytest.mark.parametrize("name", ["stream_options", "max_completion_tokens", "temperature"])
+async def test_refused_parameter_is_left_out_from_then_on(style: Any, name: str) -> None:
+    async with (
+        LocalModel(first_token_after=0.0, refuses={name}, refuses_as=style) as server,
+        asking(server.base_url, temperature=0.5, max_tokens=50) as model,
+    ):
+        answers = [await answer(model, "[[say ok]]") for _ in range(2)]
+
+    assert answers == ["ok", "ok"]
+    assert [name in request.body for request in server.requests] == [True, False, False]
+
+
+@pytest.mark.parametrize("style", ["openai", "pydantic"])
+async def test_limit_is_sent_under_its_older_name(style: Any) -> None:
+    async with (
+        LocalModel(
+            first_token_after=0.0, refuses={"max_completion_tokens"}, refuses_as=style
+        ) as server,
+        asking(server.base_url, max_tokens=50) as model,
+    ):
+        await answer(model, "[[say ok]]")
+
+    assert server.requests[-1].body["max_tokens"] == 50
+
+
+async def test_server_that_refuses_everything_gets_the_bare_request() -> None:
+    names = {"stream_options", "max_completion_tokens", "temperature"}
+    async with (
+        LocalModel(first_token_after=0.0, refuses=names, refuses_as="pydantic") as server,
+        asking(server.base_url, temperature=0.5, max_tokens=50) as model,
+    ):
+        assert await answer(model, "[[say ok]]") == "ok"
+
+    assert len(server.requests) == 4
+    assert set(server.requests[-1].body) == {"model", "messages", "stream", "max_tokens"}
+
+
+async def test_many_streams_refused_at_once_all_get_their_answer() -> None:
+    async with (
+        LocalModel(first_token_after=0.0, refuses={"stream_options"}) as server,
+        asking(server.base_url) as model,
+    ):
+        answers = await asyncio.gather(*(answer(model, "[[say ok]]") for _ in range(10)))
+
+    assert answers == ["ok"] * 10
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "No.", "param": "stream_options", "code": "unsupported_parameter"}},
+        {"detail": [{"loc": ["body", "stream_options"], "msg": "Extra inputs"}]},
+        "I do not like your stream_options, max_completion_tokens and temperature",
+    ],
+)
+async def test_refusal_that_persists_ends_in_an_error(body: object) -> None:
+    bodies = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        bodies.append(await request.json())
+        return await answering(body, 400)(request)
+
+    async with serving(handler) as url, asking(url) as model:
+        _, error = await failure(model)
+
+    assert type(error) is RequestRefused
+    assert ["stream_options" in body for body in bodies] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": [{"loc": ["body", "messages"], "msg": "bad", "input": "the temperature?"}]},
+        {"error": {"message": "No.", "param": "messages", "input": "my temperature"}},
+        {"error": {"message": "'max_tokens' or 'max_completion_tokens' is too large: this model's "
+                              "maximum context length is 2048 tokens"}},
+    ],
+)  # fmt: skip
+async def test_refusal_of_something_else_changes_no_parameter(body: object) -> None:
+    bodies = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        bodies.append(await request.json())
+        return await answering(body, 400)(request)
+
+    async with serving(handler) as url, asking(url, temperature=0.5, max_tokens=50) as model:
+        await failure(model)
+        await failure(model)
+
+    assert len(bodies) == 2
+    assert all({"temperature", "max_completion_tokens"} <= set(body) for body in bodies)
+
+
+# ---- keys, and what errors tell
+
+
+async def test_server_without_keys_needs_none() -> None:
+    async with (
+        LocalModel(first_token_after=0.0) as server,
+        asking(server.base_url, api_key=None) as model,
+    ):
+        assert await answer(model, "[[say ok]]") == "ok"
+
+
+async def test_server_with_keys_gets_ours() -> None:
+    async with LocalModel(first_token_after=0.0, key=KEY) as server:
+        async with asking(server.base_url) as model:
+            assert await answer(model, "[[say ok]]") == "ok"
+        async with asking(server.base_url, api_key=None) as model:
+            _, error = await failure(model)
+
+    assert type(error) is KeyRejected
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 429, 500])
+async def test_error_repeats_nothing_of_key_or_prompt(status: int) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        said = f"{request.headers['authorization']} may not ask: {await request.text()}"
+        error = {"message": said, "code": said, "param": said, "type": said}
+        return await answering({"error": error}, status)(request)
+
+    async with serving(handler) as url, asking(url) as model:
+        _, error = await failure(model, SECRET)
+
+    assert KEY not in f"{error} {error.sentence}"
+    assert SECRET not in f"{error} {error.sentence}"
+
+
+async def test_error_in_the_stream_repeats_nothing_of_the_prompt() -> None:
+    _, error = await failure_at(streaming({"error": {"message": SECRET, "code": SECRET}}))
+
+    assert type(error) is StreamBroken
+    assert SECRET not in f"{error} {error.sentence}"
+
+
+async def test_error_names_status_and_code_for_the_log(
+    server: LocalModel, model: OpenAIModel
+) -> None:
+    _, error = await failure(model, "[[fail context]]")
+
+    assert "HTTP 400 code=context_length_exceeded param=messages" in str(error)
+
+
+# ---- odd chunks of compatible servers
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"choices": None},
+        {"choices": []},
+        {"choices": [{}]},
+        {"choices": [{"index": 0, "delta": None}]},
+        {"choices": [{"index": 0, "delta": {}}]},
+        chunk(None),
+        chunk(""),
+        chunk(17),
+        chunk([]),
+        {"choices": [], "usage": None},
+        {"choices": [], "usage": "many"},
+        {"error": None, "choices": []},
+        {"error": {}, "choices": []},
+        {"object": "chat.completion.chunk", "extra": {"deep": [1]}, "choices": [{"more": 1}]},
+    ],
+)
+async def test_odd_chunk_without_text_does_no_harm(odd: object) -> None:
+    assert await answer_to(streaming(chunk("before "), odd, chunk("after"), STOP)) == (
+        "before after"
+    )
+
+
+async def test_text_may_come_in_parts() -> None:
+    parts = [{"type": "thinking", "thinking": []}, {"type": "text", "text": "in parts"}, "x"]
+
+    assert await answer_to(streaming(chunk(parts), STOP)) == "in parts"
+
+
+@pytest.mark.parametrize(
+    ("reported", "usage"),
+    [
+        ({"prompt_tokens": 7, "completion_tokens": 2}, Usage(7, None, 2, None)),
+        ({"prompt_tokens": 7.0, "completion_tokens": "2"}, Usage(7, None, 2, None)),
+        ({"prompt_tokens": 7, "completion_tokens": None}, Usage(7)),
+        ({"prompt_tokens": 7, "prompt_tokens_details": None}, Usage(7)),
+        ({"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}, Usage(7, 3)),
+        ({}, Usage()),
+    ],
+)
+async def test_usage_keeps_what_is_unknown_apart_from_zero(
+    reported: dict[str, Any], usage: Usage
+) -> None:
+    handler = streaming(chunk("x"), STOP, {"choices": [], "usage": reported}, "[DONE]")
+
+    async with serving(handler) as url, asking(url) as model:
+        assert (await pieces(model))[-1] == usage
+
+
+async def test_usage_may_grow_with_every_chunk() -> None:
+    counts = [chunk("x") | {"usage": {"completion_tokens": count}} for count in (1, 2, 3)]
+
+    async with serving(streaming(*counts, STOP)) as url, asking(url) as model:
+        received = await pieces(model)
+
+    assert [piece for piece in received if isinstance(piece, Usage)] == [Usage(output_tokens=3)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": "out of memory"},
+        {"error": {"message": "out of memory"}},
+        {"error": ["out", "of", "memory"]},
+        {"object": "error", "message": "out of memory", "code": 500},
+    ],
+)
+async def test_error_event_of_any_shape_breaks_the_stream(error: object) -> None:
+    text, raised = await failure_at(streaming(chunk("so far"), error, "[DONE]"))
+
+    assert type(raised) is StreamBroken
+    assert text == "so far"
+    assert "memory" not in str(raised)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        answering("<html>Welcome!</html>", kind="text/html"),
+        answering({"choices": [{"message": {"content": "not streamed"}}]}),
+        answering(""),
+        streaming("[1, 2]"),
+        streaming('"text"'),
+        streaming({"choices": {"0": "zero"}}),
+    ],
+)
+async def test_answer_that_is_no_stream_is_broken(handler: Handler) -> None:
+    _, error = await failure_at(handler)
+
+    assert type(error) is StreamBroken
+
+
+# ---- connections
+
+
+async def test_leaving_early_closes_the_stream(server: LocalModel, model: OpenAIModel) -> None:
+    async with aclosing(model.stream([ChatMessage("user", "[[tokens 9000]] [[rate 50]]")])) as it:
+        await anext(it)
+
+    await server.until(lambda: server.requests[-1].finished is not None)
+    assert server.requests[-1].finished == "closed by the client"
+
+
+async def test_cancelled_reader_closes_the_stream(server: LocalModel, model: OpenAIModel) -> None:
+    reading = asyncio.create_task(answer(model, "[[tokens 9000]] [[rate 50]]"))
+    await server.until(lambda: bool(server.requests) and server.requests[-1].tokens_sent > 2)
+    reading.cancel()
+
+    await server.until(lambda: server.requests[-1].finished is not None)
+    await asyncio.gather(reading, return_exceptions=True)
+    assert server.requests[-1].finished == "closed by the client"
+
+
+async def test_connection_is_used_again() -> None:
+    peers = set()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        peers.add(request.transport.get_extra_info("peername"))
+        return await streaming(chunk("x"), STOP, "[DONE]")(request)
+
+    async with serving(handler) as url, asking(url) as model:
+        for _ in range(5):
+            await answer(model)
+
+    assert len(peers) == 1
+
+
+async def test_hundreds_of_streams_are_open_at_once() -> None:
+    count, arrived, all_here = 300, 0, asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal arrived
+        arrived += 1
+        if arrived == count:
+            all_here.set()
+        await all_here.wait()
+        return await streaming(chunk("x"), STOP)(request)
+
+    async with serving(handler) as url, asking(url, timeout=20) as model:
+        answers = await asyncio.gather(*(answer(model) for _ in range(count)))
+
+    assert answers == ["x"] * count
+
+
+async def test_proxy_in_the_environment_is_not_asked_for_loopback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+
+    assert await answer_to(streaming(chunk("direct"), STOP)) == "direct"
+
+
+async def test_broken_streams_leave_no_task_and_no_generator_behind(
+    server: LocalModel, model: OpenAIModel
+) -> None:
+    before = asyncio.all_tasks()
+
+    for directive in ("error 5", "garbage 5", "cut 5", "fail 500"):
+        await failure(model, f"[[tokens 90]] [[{directive}]]")
+    gc.collect()
+
+    await server.until(lambda: all(request.finished for request in server.requests))
+    ours = [task for task in asyncio.all_tasks() - before if "aiohttp" not in repr(task)]
+    assert ours == []
