@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 Accept = Callable[[Question], Awaitable[bool]]
 Answer = Callable[[Question], Coroutine[Any, Any, None]]
 
+# What the app subscribes to, as `manifest.yml` names it.
+EVENTS = ("app_mention", "message.im")
+
 NOT_TAKEN = BoltResponse(status=503, body="shutting down")
 
 
@@ -97,8 +100,8 @@ def bolt_app(
     async def on_event(body: dict[str, Any]) -> BoltResponse | None:
         return await intake.on_event(body)
 
-    app.event("app_mention")(on_event)
-    app.event("message")(on_event)
+    for name in EVENTS:
+        app.event(name.partition(".")[0])(on_event)
     app.error(on_error)
     return app
 

@@ -1,0 +1,639 @@
+"""How events come in: the Bolt app over real HTTP and Socket Mode, to a desk that keeps count."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import pytest
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.signature import SignatureVerifier
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot import server
+from bot.__main__ import environment
+from bot.app import Intake, bolt_app
+from bot.messages import Identity, Question
+from bot.playground import payloads
+from bot.playground.slack import LocalSlack
+from bot.settings import database_url
+from bot.slack import connected, socket_url
+from bot.store import Turns, opened
+
+BOT = Identity(team="T0LOCAL", user="U0BOT", bot_id="B0BOT", name="bot")
+MENTION = f"<@{BOT.user}>"
+SECRET = "the merger with Initech"
+
+# Seconds, as Slack's 3 s, at once, 1 minute, 5 minutes. No acknowledgement here takes a second.
+HASTY = (1.0, 0.0, 0.02, 0.02)
+IMPATIENT = (0.2, 0.0, 0.02, 0.02)  # for what is never acknowledged
+
+
+class Desk:
+    """The bot behind the door: takes questions through the real store, answers when it is let."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self.accepted: list[Question] = []
+        self.answered: list[Question] = []
+        self.errors: list[Exception] = []  # the next calls of accept raise these
+        self.may_accept, self.may_answer = asyncio.Event(), asyncio.Event()
+        self.may_accept.set()
+        self.may_answer.set()
+        self._changed = asyncio.Condition()
+
+    async def accept(self, question: Question) -> bool:
+        if self.errors:
+            raise self.errors.pop(0)
+        is_new = await self._turns.accept(question)
+        self.accepted += [question] if is_new else []
+        await self._tell()
+        await self.may_accept.wait()
+        return is_new
+
+    async def answer(self, question: Question) -> None:
+        await self.may_answer.wait()
+        self.answered.append(question)
+        await self._tell()
+
+    async def until_accepted(self, count: int = 1) -> None:
+        async with asyncio.timeout(5), self._changed:
+            await self._changed.wait_for(lambda: len(self.accepted) >= count)
+
+    async def until_answered(self, count: int = 1) -> None:
+        async with asyncio.timeout(5), self._changed:
+            await self._changed.wait_for(lambda: len(self.answered) >= count)
+
+    @property
+    def texts(self) -> list[str]:
+        return [question.text for question in self.accepted]
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[LocalSlack]:
+    async with LocalSlack(redelivery_after=HASTY) as slack:
+        yield slack
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with opened(database_url(str(tmp_path / "bot.db"))) as store:
+        yield Desk(store.turns)
+
+
+@pytest.fixture
+async def intake(desk: Desk) -> AsyncIterator[Intake]:
+    intake = Intake(BOT, accept=desk.accept, answer=desk.answer)
+    yield intake
+    await intake.abandon()
+
+
+@pytest.fixture
+async def app(slack: LocalSlack, intake: Intake) -> AsyncIterator[AsyncApp]:
+    async with connected(None, api_url=slack.api_url) as client:
+        yield bolt_app(intake, BOT, client, signing_secret=slack.signing_secret)
+
+
+@pytest.fixture
+async def events_url(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[str]:
+    """The bot over HTTP; Slack sends its events there."""
+    async with server.http(app, healthy, host="127.0.0.1", port=0) as port:
+        slack.request_url = f"http://127.0.0.1:{port}{server.EVENTS_PATH}"
+        yield slack.request_url
+
+
+@pytest.fixture
+async def is_connected(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[server.IsHealthy]:
+    """The bot over Socket Mode."""
+    async with over_socket(slack, app) as is_connected:
+        yield is_connected
+
+
+@asynccontextmanager
+async def over_socket(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[server.IsHealthy]:
+    async with connected(None, api_url=slack.api_url) as client:
+        url = await socket_url(client, slack.app_token)
+    async with server.socket_mode(app, slack.app_token, url) as is_connected:
+        yield is_connected
+
+
+async def healthy() -> bool:
+    return True
+
+
+def signed(
+    body: bytes, secret: str = "local-signing-secret", *, age: float = 0.0
+) -> dict[str, str]:
+    stamp = str(int(time.time() - age))
+    signature = SignatureVerifier(secret).generate_signature(timestamp=stamp, body=body)
+    assert signature is not None
+    return {"x-slack-request-timestamp": stamp, "x-slack-signature": signature}
+
+
+def mention(text: str = "hello", **fields: Any) -> dict[str, Any]:
+    ts = "1700000000.000100"
+    message = {"user": "U0ANA", "text": f"{MENTION} {text}", "ts": ts, "channel": "C0GENERAL"}
+    return {"type": "app_mention", "event_ts": ts, **message, **fields}
+
+
+async def send(
+    session: aiohttp.ClientSession, url: str, body: bytes, headers: dict[str, str]
+) -> tuple[int, str]:
+    headers = {"content-type": "application/json", **headers}
+    async with session.post(url, data=body, headers=headers) as response:
+        return response.status, await response.text()
+
+
+# ---- questions over HTTP
+
+
+async def test_mention_is_accepted_acknowledged_and_answered(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    ts = await slack.say("general", "Ana", f"{MENTION} why?")
+    await slack.deliveries[0].wait()
+    await desk.until_answered()
+
+    channel, user = slack.workspace.channel("general").id, slack.person("Ana").id
+    assert desk.answered == [Question(BOT.team, channel, ts, ts, user, f"{MENTION} why?")]
+    assert slack.deliveries[0].status == 200
+
+
+async def test_direct_message_is_accepted(slack: LocalSlack, events_url: str, desk: Desk) -> None:
+    await slack.say(slack.dm("Ana"), "Ana", "why?")
+    await slack.deliveries[0].wait()
+
+    assert desk.texts == ["why?"]
+
+
+async def test_question_is_acknowledged_only_when_it_is_accepted(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    desk.may_accept.clear()
+    await slack.say("general", "Ana", f"{MENTION} why?")
+    await desk.until_accepted()
+    before = slack.deliveries[0].acked
+
+    desk.may_accept.set()
+    await slack.deliveries[0].wait()
+
+    assert not before
+
+
+async def test_question_that_cannot_be_written_down_comes_again(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    desk.errors = [OSError("disk full"), OSError("disk full")]
+
+    await slack.say("general", "Ana", f"{MENTION} why?")
+    await slack.deliveries[0].wait()
+
+    assert slack.deliveries[0].attempts == 3
+    assert slack.deliveries[0].reason == "http_error"
+    assert desk.texts == [f"{MENTION} why?"]
+
+
+async def test_redelivered_question_is_answered_once(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    await slack.say("general", "Ana", f"{MENTION} why?")
+    await slack.deliveries[0].wait()
+
+    await slack.redeliver(slack.deliveries[0])
+    await slack.deliveries[0].wait()
+
+    assert slack.deliveries[0].attempts == 2
+    assert len(desk.accepted) == 1
+
+
+async def test_twin_of_a_mention_is_not_answered(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    slack.workspace.subscribe_channel_messages = True
+
+    await slack.say("general", "Ana", f"{MENTION} why?")
+    for delivery in slack.deliveries:
+        await delivery.wait()
+
+    kinds = sorted(delivery.payload["event"]["type"] for delivery in slack.deliveries)
+    assert kinds == ["app_mention", "message"]
+    assert len(desk.accepted) == 1
+
+
+async def test_edited_mention_is_not_answered_again(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    ts = await slack.say("general", "Ana", f"{MENTION} why?")
+    await slack.deliveries[0].wait()
+
+    await slack.edit("general", ts, f"{MENTION} why not?")
+    for delivery in slack.deliveries:
+        await delivery.wait()
+
+    assert len(slack.deliveries) >= 2
+    assert desk.texts == [f"{MENTION} why?"]
+
+
+async def test_own_messages_are_acknowledged_and_ignored(
+    slack: LocalSlack, events_url: str, desk: Desk, session: aiohttp.ClientSession
+) -> None:
+    client = AsyncWebClient(slack.bot_token, base_url=slack.api_url, session=session)
+    answer = await client.chat_postMessage(channel=slack.dm("Ana"), text=f"{MENTION} hello")
+    await client.chat_update(channel=answer["channel"], ts=answer["ts"], text="edited")
+    for delivery in slack.deliveries:
+        await delivery.wait()
+
+    assert len(slack.deliveries) == 2
+    assert desk.accepted == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        mention(bot_id="B0OTHER"),
+        mention(user=BOT.user),
+        mention(user="USLACKBOT"),
+        mention(subtype="message_changed"),
+        mention(subtype=["odd"]),
+        mention(channel=None),
+        mention(ts=17),
+        {"type": "message", "channel_type": "im", "subtype": "message_deleted", "channel": "D1"},
+        {"type": "message", "channel_type": "channel", "channel": "C1", "user": "U1", "ts": "1.1"},
+        {"type": "reaction_added", "user": "U1", "reaction": "eyes"},
+        {"type": "app_home_opened", "user": "U1", "channel": "D1"},
+        {"type": "tokens_revoked", "tokens": {"bot": ["U0BOT"]}},
+        {"type": "an_event_of_the_future"},
+        {"type": "message"},
+        {},
+    ],
+)
+async def test_event_that_asks_nothing_is_acknowledged(
+    slack: LocalSlack, events_url: str, desk: Desk, event: dict[str, Any]
+) -> None:
+    delivery = await slack.deliver(event)
+    await delivery.wait()
+
+    assert delivery.attempts == 1
+    assert desk.accepted == []
+
+
+# ---- other requests over HTTP
+
+
+async def test_commands_clicks_and_views_are_acknowledged(
+    slack: LocalSlack, events_url: str
+) -> None:
+    channel, ana = slack.workspace.channel("general"), slack.person("Ana")
+    url = "http://127.0.0.1:9/"
+    message = {"ts": "1.1", "blocks": []}
+    click = payloads.block_actions(
+        channel, ana, message, {"action_id": "unknown", "type": "button"}, response_url=url
+    )
+    deliveries = [
+        await slack.interact(click),
+        await slack.command("general", "Ana", "/llm", "help"),
+        await slack.interact({**click, "type": "view_submission", "view": {"callback_id": "x"}}),
+        await slack.interact({**click, "type": "shortcut", "callback_id": "x"}),
+        await slack.interact({**click, "type": "a_kind_of_the_future"}),
+    ]
+    for delivery in deliveries:
+        await delivery.wait()
+
+    assert [delivery.status for delivery in deliveries] == [200] * 5
+
+
+async def test_word_of_a_rate_limit_is_acknowledged(
+    events_url: str, session: aiohttp.ClientSession
+) -> None:
+    limited = {"type": "app_rate_limited", "team_id": "T1", "minute_rate_limited": 1518467820}
+    body = json.dumps({"token": "local", "api_app_id": "A0BOT", **limited}).encode()
+
+    status, _ = await send(session, events_url, body, signed(body))
+
+    assert status == 200
+
+
+async def test_request_url_is_verified(slack: LocalSlack, events_url: str) -> None:
+    assert await slack.verify_request_url()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        lambda body: {},
+        lambda body: signed(body, "another-secret"),
+        lambda body: signed(body + b" "),
+        lambda body: signed(body, age=301),
+        lambda body: signed(body, age=-301),
+        lambda body: {**signed(body), "x-slack-request-timestamp": "soon"},
+        lambda body: {**signed(body), "x-slack-signature": ""},
+    ],
+    ids=["none", "other secret", "other body", "old", "of the future", "no time", "empty"],
+)
+async def test_request_that_slack_did_not_sign_is_refused(
+    events_url: str, session: aiohttp.ClientSession, desk: Desk, headers: Any
+) -> None:
+    body = json.dumps(payloads.event_callback(mention())).encode()
+
+    status, _ = await send(session, events_url, body, headers(body))
+
+    assert status == 401
+    assert desk.accepted == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[1]",
+        b"17",
+        b"null",
+        b'"text"',
+        b"hello",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"payload={",
+        b"payload=[1]",
+    ],
+    ids=lambda body: body[:9].decode(errors="replace"),
+)
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
+async def test_body_that_slack_does_not_send_is_refused(
+    events_url: str, session: aiohttp.ClientSession, desk: Desk, body: bytes, kind: str
+) -> None:
+    unsigned, _ = await send(session, events_url, body, {"content-type": kind})
+    status, _ = await send(session, events_url, body, {"content-type": kind, **signed(body)})
+
+    assert unsigned in (400, 401)
+    assert status in (200, 400)  # a form of anything may come from Slack
+    assert status == 400 or kind != "application/json"
+    assert desk.accepted == []
+
+
+async def test_body_may_be_large_and_not_larger(
+    events_url: str, session: aiohttp.ClientSession, desk: Desk
+) -> None:
+    statuses = []
+    for extra in (-2_000, 1):
+        text = "x" * (server.MAX_BODY + extra)
+        body = json.dumps(payloads.event_callback(mention(text))).encode()
+        statuses.append((await send(session, events_url, body, signed(body)))[0])
+
+    assert statuses == [200, 413]
+    assert len(desk.accepted) == 1
+
+
+async def test_form_may_come_with_a_signature(
+    events_url: str, session: aiohttp.ClientSession
+) -> None:
+    body = urlencode({"ssl_check": "1", "token": "local"}).encode()
+    headers = {"content-type": "application/x-www-form-urlencoded", **signed(body)}
+
+    assert (await send(session, events_url, body, headers))[0] == 200
+
+
+# ---- the server
+
+
+async def test_health_is_told(events_url: str, session: aiohttp.ClientSession) -> None:
+    async with session.get(events_url.replace(server.EVENTS_PATH, server.HEALTH_PATH)) as response:
+        assert response.status == 200
+        assert await response.json() == {"status": "ok"}
+
+
+async def test_lost_connection_is_ill_health(session: aiohttp.ClientSession) -> None:
+    async def unhealthy() -> bool:
+        return False
+
+    async with (
+        server.http(None, unhealthy, host="127.0.0.1", port=0) as port,
+        session.get(f"http://127.0.0.1:{port}/healthz") as response,
+    ):
+        assert response.status == 503
+
+
+async def test_with_socket_mode_no_events_come_over_http(session: aiohttp.ClientSession) -> None:
+    async with server.http(None, healthy, host="127.0.0.1", port=0) as port:
+        status, _ = await send(session, f"http://127.0.0.1:{port}/slack/events", b"{}", {})
+
+    assert status == 404
+
+
+async def test_port_that_is_taken_is_an_error(events_url: str) -> None:
+    port = int(events_url.removeprefix("http://127.0.0.1:").split("/")[0])
+
+    with pytest.raises(OSError, match=f"{port}"):
+        async with server.http(None, healthy, host="127.0.0.1", port=port):
+            pass
+
+
+# ---- closing
+
+
+async def test_closed_intake_takes_no_question_and_acknowledges_the_rest(
+    slack: LocalSlack, events_url: str, desk: Desk, intake: Intake
+) -> None:
+    intake.close()
+
+    deliveries = [
+        await slack.deliver(mention()),
+        await slack.deliver({"type": "reaction_added"}),
+        await slack.command("general", "Ana", "/llm"),
+    ]
+    for delivery in deliveries:
+        await slack.until(lambda delivery=delivery: delivery.done.is_set())  # type: ignore[misc]
+
+    assert [delivery.status for delivery in deliveries] == [503, 200, 200]
+    assert deliveries[0].attempts == 4  # another replica may take it
+    assert desk.accepted == []
+
+
+async def test_answers_under_way_may_finish(intake: Intake, desk: Desk) -> None:
+    desk.may_answer.clear()
+    await intake.on_event({"event": mention()})
+    intake.close()
+
+    before = await intake.finished(within=0.01)
+    desk.may_answer.set()
+    after = await intake.finished(within=5)
+
+    assert (before, after) == (False, True)
+    assert len(desk.answered) == 1
+
+
+async def test_abandoned_answers_end(intake: Intake, desk: Desk) -> None:
+    desk.may_answer.clear()
+    await intake.on_event({"event": mention()})
+
+    await intake.abandon()
+
+    assert await intake.finished(within=0)
+    assert desk.answered == []
+
+
+# ---- what Bolt must not do
+
+
+async def test_bolt_makes_no_calls_of_its_own(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    await slack.say("general", "Ana", f"{MENTION} why?")
+    await slack.say(slack.dm("Ana"), "Ana", "why?")
+    await slack.command("general", "Ana", "/llm")
+    for delivery in slack.deliveries:
+        await delivery.wait()
+
+    assert len(desk.accepted) == 2
+    assert [call.method for call in slack.calls] == []
+
+
+async def test_client_secret_in_the_environment_makes_no_oauth_app(
+    slack: LocalSlack,
+    intake: Intake,
+    desk: Desk,
+    session: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SLACK_CLIENT_ID", "1.2")
+    monkeypatch.setenv("SLACK_CLIENT_SECRET", "secret")
+    environment()
+
+    async with connected(None, api_url=slack.api_url) as client:
+        app = bolt_app(intake, BOT, client, signing_secret=slack.signing_secret)
+        async with server.http(app, healthy, host="127.0.0.1", port=0) as port:
+            slack.request_url = f"http://127.0.0.1:{port}/slack/events"
+            await slack.say("general", "Ana", f"{MENTION} why?")
+            await slack.deliveries[0].wait()
+
+    assert app.oauth_flow is None
+    assert len(desk.accepted) == 1
+    assert slack.calls == []
+
+
+async def test_what_people_write_is_in_no_log(
+    slack: LocalSlack, events_url: str, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    desk.errors = [ValueError(SECRET)]
+    await slack.say("general", "Ana", f"{MENTION} {SECRET}")
+    await slack.say("general", "Ben", f"{MENTION} {SECRET}")
+    await slack.command("general", "Ana", "/llm", SECRET)
+    for delivery in slack.deliveries:
+        await delivery.wait()
+
+    assert "event.failed" in caplog.text
+    assert "question.accepted" in caplog.text
+    assert SECRET not in caplog.text
+
+
+# ---- Socket Mode
+
+
+async def test_question_comes_over_the_socket(
+    slack: LocalSlack, is_connected: server.IsHealthy, desk: Desk
+) -> None:
+    await slack.say("general", "Ana", f"{MENTION} why?")
+    await slack.deliveries[0].wait()
+
+    assert await is_connected()
+    assert desk.texts == [f"{MENTION} why?"]
+
+
+async def test_acknowledgement_does_not_wait_for_answers(
+    slack: LocalSlack, is_connected: server.IsHealthy, desk: Desk
+) -> None:
+    desk.may_answer.clear()
+    for number in range(50):
+        await slack.say("general", "Ana", f"{MENTION} {number}")
+    for delivery in slack.deliveries:
+        await delivery.wait()
+
+    await slack.say("general", "Ana", f"{MENTION} one more")
+    await slack.deliveries[-1].wait()
+
+    took = slack.deliveries[-1].ack_seconds
+    assert took is not None
+    assert took < 0.2  # seconds; some 5 ms on an idle machine
+    assert len(desk.accepted) == 51
+    assert desk.answered == []
+
+
+async def test_unaccepted_question_is_not_acknowledged_and_comes_again(
+    slack: LocalSlack, is_connected: server.IsHealthy, desk: Desk
+) -> None:
+    slack.redelivery_after = IMPATIENT
+    desk.errors = [OSError("disk full")]
+
+    await slack.say("general", "Ana", f"{MENTION} why?")
+    await slack.deliveries[0].wait()
+
+    assert slack.deliveries[0].attempts == 2
+    assert desk.texts == [f"{MENTION} why?"]
+
+
+async def test_closed_intake_acknowledges_no_question_over_the_socket(
+    slack: LocalSlack, is_connected: server.IsHealthy, desk: Desk, intake: Intake
+) -> None:
+    slack.redelivery_after = IMPATIENT
+    intake.close()
+
+    question = await slack.deliver(mention())
+    other = await slack.deliver({"type": "reaction_added"})
+    command = await slack.command("general", "Ana", "/llm")
+    await other.wait()
+    await command.wait()
+    await slack.until(lambda: question.gave_up)
+
+    assert not question.acked
+    assert desk.accepted == []
+
+
+async def test_connection_is_made_again_when_slack_asks(
+    slack: LocalSlack, is_connected: server.IsHealthy, desk: Desk
+) -> None:
+    await slack.disconnect()
+    await slack.until(lambda: slack.connections == 1)
+
+    await slack.say("general", "Ana", f"{MENTION} why?")
+    await slack.deliveries[0].wait()
+
+    assert desk.texts == [f"{MENTION} why?"]
+
+
+async def test_connection_ends_with_its_context(slack: LocalSlack, app: AsyncApp) -> None:
+    async with over_socket(slack, app) as is_connected:
+        await slack.until(lambda: slack.connections == 1)
+    await slack.until(lambda: slack.connections == 0)
+
+    assert not await is_connected()
+
+
+async def test_proxy_is_not_asked_for_a_socket_on_loopback(
+    slack: LocalSlack, app: AsyncApp, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+
+    async with over_socket(slack, app):
+        await slack.say("general", "Ana", f"{MENTION} why?")
+        await slack.deliveries[0].wait()
+
+    assert len(desk.accepted) == 1
