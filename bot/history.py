@@ -73,7 +73,9 @@ def answer_text(message: SlackMessage) -> str:
     They stand in its markdown block, or in what Slack makes of it; notices stand in others.
     The message's ``text`` is a shortened copy for notifications, never the answer.
     """
-    found = [_block_text(block) for block in _blocks(message)]
+    blocks = _blocks(message)
+    plain = "".join(_plain_text(block) for block in blocks)
+    found = [*map(_block_text, blocks), plain]
     return undo_neutralise("\n\n".join(text for text in found if text))
 
 
@@ -136,6 +138,14 @@ def _block_text(block: Mapping[str, Any]) -> str:
             return from_rich_text(block)
         case _:
             return ""
+
+
+def _plain_text(block: Mapping[str, Any]) -> str:
+    """Of the sections that stand in for Markdown which Slack did not take."""
+    text = block.get("text") if block.get("type") == "section" else None
+    if not isinstance(text, Mapping) or text.get("type") != "plain_text":
+        return ""
+    return str(text.get("text", ""))
 
 
 def _blocks(message: SlackMessage) -> list[Mapping[str, Any]]:

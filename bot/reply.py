@@ -1,6 +1,7 @@
 """The bot's messages for one question: they follow the draft until all of it is on screen."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -9,14 +10,30 @@ from typing import Any, Protocol
 from bot import views
 from bot.draft import Draft, Part
 from bot.errors import RateLimited, ReplyGone, SlackRefused, Transient
+from bot.logs import event
 from bot.messages import Question, TurnKey
 from bot.pacing import Call, Claim
 from bot.retries import until_it_lands
 from bot.sign import THINKING, Sign, SignChat, Signs
 from bot.turnstile import Turnstile
 
+log = logging.getLogger(__name__)
+
 # Characters. A first token alone says nothing, and the first edit comes half a second later.
 FIRST_WORDS = 16
+
+# Slack's words for blocks that it does not take (docs.slack.dev/reference/methods/chat.update).
+UNFIT_BLOCKS = frozenset(
+    {
+        "block_mismatch",
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "msg_blocks_too_long",
+        "msg_blocks_too_many",
+        "msg_too_long",
+        "only_one_table_allowed",
+    }
+)
 
 # Slack's words for "that message is not there any more".
 GONE = frozenset({"message_not_found", "thread_not_found"})
@@ -79,6 +96,7 @@ class Reply:
         self._claim = Claim(question.channel)
         self._messages: list[_Message] = []
         self._news = asyncio.Event()
+        self._is_plain = False  # Slack did not take this answer's Markdown
 
     def wake(self) -> None:
         """The draft grew. Called for each delta, so it costs next to nothing."""
@@ -158,7 +176,8 @@ class Reply:
         # What comes from now on is not in this call.
         unseen_since, self._claim.since = self._claim.since, asyncio.get_running_loop().time()
         question = self._question
-        message = views.reply_message(step.part, turn=question.key, number=step.number)
+        view = views.plain_message if self._is_plain else views.reply_message
+        message = view(step.part, turn=question.key, number=step.number)
         try:
             if step.ts is None:
                 await self._post(message)
@@ -168,6 +187,11 @@ class Reply:
         except Transient:
             self._claim.since = unseen_since
             raise
+        except SlackRefused as error:
+            if self._is_plain or error.code not in UNFIT_BLOCKS:
+                raise
+            event(log, "blocks.refused", level=logging.WARNING, code=error.code)
+            self._is_plain = True  # the part is still stale, so it is shown again
         finally:
             self._note_open_message()
 

@@ -1,6 +1,7 @@
 """Where events come in: Socket Mode, or HTTP on a port; and ``/healthz`` for the operator."""
 
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -50,9 +51,11 @@ async def http(
 
     async def events(request: web.Request) -> web.Response:
         assert app is not None
+        await request.read()  # 413 where it is too large
         try:
+            _check_signature_form(request)
             bolt_request = await to_bolt_request(request)
-        except ValueError:  # neither JSON nor a form; not from Slack
+        except Exception:  # Bolt trips in many ways over what is no form and no JSON object
             return web.Response(status=400, text="This is not what Slack sends.")
         return await to_aiohttp_response(await app.async_dispatch(bolt_request))
 
@@ -73,3 +76,14 @@ async def http(
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+def _check_signature_form(request: web.Request) -> None:
+    """Bolt, which checks the signature itself, trips over one that is malformed.
+
+    :raises ValueError: it is.
+    """
+    stamp = request.headers.get("x-slack-request-timestamp", "0")
+    signature = request.headers.get("x-slack-signature", "")
+    if not (re.fullmatch(r"[0-9]{1,12}", stamp) and signature.isascii()):
+        raise ValueError("malformed signature")

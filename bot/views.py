@@ -13,6 +13,9 @@ TEXT_LIMIT = 4_000
 # An interim edit's `text` is seen by nobody for long; it need not travel with each of them.
 INTERIM_TEXT_LIMIT = 150
 
+# Characters of a section's text (docs.slack.dev/reference/block-kit/blocks/section-block).
+SECTION_LIMIT = 3_000
+
 WORDLESS = (
     "You mentioned me without a question. Write it in the same message, or ask me in a direct "
     "message. In a thread I read what was said before."
@@ -38,6 +41,17 @@ def reply_message(part: Part, *, turn: TurnKey, number: int) -> dict[str, Any]:
             "event_payload": {"turn": str(turn), "part": number, "is_last": part.is_last},
         },
     }
+
+
+def plain_message(part: Part, *, turn: TurnKey, number: int) -> dict[str, Any]:
+    """The same where Slack does not take the Markdown: as the model wrote it, not rendered."""
+    pieces = [part.text[at : at + SECTION_LIMIT] for at in range(0, len(part.text), SECTION_LIMIT)]
+    sections = [
+        {"type": "section", "text": {"type": "plain_text", "text": piece}} for piece in pieces
+    ]
+    message = reply_message(part, turn=turn, number=number)
+    others = [block for block in message["blocks"] if block["type"] != "markdown"]
+    return message | {"blocks": [*sections, *others]}
 
 
 def notice_message(sentence: str) -> dict[str, Any]:

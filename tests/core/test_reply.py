@@ -559,6 +559,31 @@ async def test_refusal_holds_the_edits_of_all_replies() -> None:
     assert after - refused == pytest.approx(20.0)
 
 
+async def test_reply_whose_edit_failed_keeps_its_place_before_those_that_waited_less() -> None:
+    chat = FakeChat()
+    turnstile = Turnstile(Pacer())
+    chat.errors["update"] = [RateLimited("Slack", 5.0), None, DOWN]
+    answers = [
+        Answer(chat, WORDS, at, "more ", 30.0, turnstile=turnstile, asked=question(channel=channel))
+        for channel, at in [("CLATE", 4.5), ("COLD", 3.5), ("CREFUSED", 2.5)]
+    ]
+
+    await asyncio.gather(*(answer.is_shown() for answer in answers))
+
+    edited = [call.channel for call in chat.calls if call.method == "update"]
+    assert edited[:5] == ["CREFUSED", "CREFUSED", "COLD", "COLD", "CLATE"]
+
+
+async def test_refused_post_is_not_there_so_it_is_not_looked_for() -> None:
+    chat = FakeChat()
+    chat.errors["post"] = [RateLimited("Slack", 3.0)]
+
+    await Answer(chat, *growing(10)).is_shown()
+
+    assert chat.times("find_reply") == []
+    assert len(chat.times("post")) == 2
+
+
 # -- what the answer waits for
 
 
@@ -610,6 +635,24 @@ async def test_waiting_is_told_beneath_the_text_and_goes_when_it_goes_on() -> No
         WORDS.rstrip(),
         WORDS + "end",
     ]
+
+
+async def test_waiting_told_while_the_first_words_are_posted_does_not_stay_as_status() -> None:
+    chat = FakeChat()
+    chat.latencies["post"] = [2.0]
+    answer = Answer(chat)
+    answer._script = (
+        1.0,
+        WORDS,
+        1.5,  # Slack shows them already, but its answer is still on its way
+        lambda: answer.reply.tell(answer.draft, "the tide is out"),
+        30.0,
+        "end",
+    )
+
+    await answer.is_shown()
+
+    assert chat.statuses == [THINKING, "", "is waiting: the tide is out...", ""]
 
 
 async def test_waiting_is_posted_where_there_is_no_status_line() -> None:

@@ -102,3 +102,27 @@ async def test_no_words_of_people_or_the_model_and_no_key_are_in_the_log(stage: 
     words = ["secret plan", "in confidence", "hidden thought", "xoxb-", "xapp-", "Traceback"]
     assert stage.bot.events("answer.finished")
     assert [word for word in words if word in stage.bot.log] == []
+
+
+@pytest.mark.parametrize("code", ["invalid_blocks", "msg_blocks_too_long"])
+async def test_an_answer_whose_markdown_slack_refuses_is_shown_as_it_was_written(
+    stage: Stage, code: str
+) -> None:
+    stage.slack.faults.add("chat.postMessage", Fault.error(code))
+    ts = await stage.ask("[[say **Bold** words and `code`]]")
+
+    assert await stage.whole(ts) == "**Bold** words and `code`"
+    assert len(stage.thread(ts)) == 1
+
+
+async def test_an_answer_shown_plainly_is_still_the_assistant_s_in_the_history(
+    stage: Stage,
+) -> None:
+    stage.slack.faults.add("chat.postMessage", Fault.error("invalid_blocks"))
+    ts = await stage.ask("[[say **Bold** words and `code`]]")
+    await stage.whole(ts)
+    await stage.ask("[[say fine]]", in_thread=ts)
+    await stage.whole(ts, count=2)
+
+    said = stage.model.requests[-1].body["messages"]
+    assert {"role": "assistant", "content": "**Bold** words and `code`"} in said
