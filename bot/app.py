@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
@@ -64,10 +65,11 @@ class Intake:
 
     async def finished(self, *, within: float) -> bool:
         """Waits for the answers under way, ``within`` seconds at most; whether all are done."""
-        if not self._answers:
-            return True
-        _, left = await asyncio.wait(self._answers, timeout=within)
-        return not left
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self._answers:  # one may begin meanwhile: its event was just written down
+                    await asyncio.wait(self._answers)
+        return not self._answers
 
     async def abandon(self) -> None:
         """Ends what is still under way, without another word."""

@@ -106,7 +106,7 @@ class Pacer:
         self._posts = Window(self._limits.posts)
         self._channels: dict[str, Window] = {}
         self._claims: set[Claim] = set()
-        self._next_interim_edit = -inf
+        self._latest_interim_edit = -inf
 
     def join(self, claim: Claim) -> None:
         self._claims.add(claim)
@@ -128,7 +128,7 @@ class Pacer:
         times = [
             self._updates.next_free(now),
             self._posts.next_free(now),
-            self._next_interim_edit,
+            self._next_interim_edit(now),
             *(claim.quiet_until for claim in self._claims if claim.wants == "chat.update"),
             *(
                 self._channel(claim).next_free(now)
@@ -158,18 +158,23 @@ class Pacer:
             return False
         if claim.must:
             return True
-        if claim.wants == "chat.update" and now < max(self._next_interim_edit, claim.quiet_until):
-            return False
+        if claim.wants == "chat.update":
+            return now >= max(self._next_interim_edit(now), claim.quiet_until)
         return self._spare_edits(now) > 0
 
     def _take(self, claim: Claim, now: float) -> None:
         if claim.wants == "chat.update" and not claim.must:
-            spread = HORIZON / self._spare_edits(now)
-            self._next_interim_edit = now + max(QUICKEST_EDIT, spread)
+            self._latest_interim_edit = now
         claim.is_beginning = claim.wants == "chat.postMessage" and not claim.must
         for window in self._windows(claim, claim.wants):
             window.take()
         claim.wants = None
+
+    def _next_interim_edit(self, now: float) -> float:
+        """The more edits there are to spare, the sooner; never while there is none."""
+        spare = self._spare_edits(now)
+        spread = max(QUICKEST_EDIT, HORIZON / spare) if spare > 0 else inf
+        return self._latest_interim_edit + spread
 
     def _spare_edits(self, now: float) -> int:
         kept_back = sum(claim.has_open_message or claim.is_beginning for claim in self._claims)

@@ -19,6 +19,11 @@ THINKING = "is thinking..."
 # Where a workspace has no status line: a reaction on the question.
 REACTION = "eyes"
 
+# Refusals that concern one thread; any other means that the workspace has no status line.
+OF_ONE_THREAD = frozenset(
+    {"channel_not_found", "invalid_thread_ts", "is_archived", "not_in_channel", "thread_not_found"}
+)
+
 # Seconds. Slack drops a status after two minutes
 # (docs.slack.dev/reference/methods/assistant.threads.setStatus).
 REFRESH = 90.0
@@ -115,7 +120,7 @@ class Sign:
             await self._chat.set_status(question.channel, question.thread_ts, self._status)
         except SlackRefused as error:
             event(log, "status.refused", level=logging.WARNING, code=error.code)
-            self._signs.status_line = False
+            self._signs.status_line = error.code in OF_ONE_THREAD
 
     async def _react(self) -> None:
         question = self._question

@@ -14,8 +14,8 @@ from typing import Any
 
 import psutil
 
-from bot.playground.answers import prose
 from bot.playground.model import LocalModel
+from bot.playground.model.answers import prose
 from bot.playground.slack import Delivery, Limits, LocalSlack
 from tests import bot_process
 

@@ -139,11 +139,11 @@ def test_interim_edits_of_one_reply_are_half_a_second_apart_after_the_answer() -
 
 
 def test_fewer_edits_left_are_spread_wider() -> None:
-    """Over 30 seconds: with 47 to spare 0.64 s lie between two, with 3 to spare 10 s."""
+    """Over 30 seconds: with 46 to spare 0.65 s lie between two, with 2 to spare 15 s."""
     fresh, used = Pacer(), Pacer()
     make_edits(used, 44, START)
 
-    for pacer, pause in [(fresh, 30 / 47), (used, 30 / 3)]:
+    for pacer, pause in [(fresh, 30 / 46), (used, 30 / 2)]:
         claim = wanting_edit(pacer)
         assert pacer.grant(START) is claim
         pacer.answered(claim, "chat.update", START)

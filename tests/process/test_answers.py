@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.answers import prose
+from bot.playground.model.answers import prose
 from bot.playground.slack import Fault, Limits
 from tests.bot_process import running
 from tests.process.conftest import Stage, local_servers

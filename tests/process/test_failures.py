@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.playground.answers import prose
-from bot.playground.model_faults import ModelFault
+from bot.playground.model.answers import prose
+from bot.playground.model.faults import ModelFault
 from bot.playground.slack import Fault
 from tests.process.conftest import Stage
 

@@ -22,8 +22,7 @@ from bot import server
 from bot.__main__ import environment
 from bot.app import Intake, bolt_app
 from bot.messages import Identity, Question
-from bot.playground import payloads
-from bot.playground.slack import LocalSlack
+from bot.playground.slack import LocalSlack, payloads
 from bot.settings import database_url
 from bot.slack import connected, socket_url
 from bot.store import Turns, opened

@@ -30,8 +30,8 @@ from bot.errors import (
 )
 from bot.messages import ChatMessage, Delta, Usage
 from bot.openai_model import OpenAIModel, retry_after
-from bot.playground.answers import prose
 from bot.playground.model import LocalModel, ModelFault
+from bot.playground.model.answers import prose
 
 # Reading the certificates of the system takes 50 ms for each client; loopback needs none.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -169,14 +169,13 @@ async def test_answer_comes_as_deltas_and_usage_last(
 
 
 async def test_deltas_come_as_they_are_written(server: LocalModel, model: OpenAIModel) -> None:
-    loop = asyncio.get_running_loop()
-    asked, arrivals = loop.time(), []
+    loop, arrivals = asyncio.get_running_loop(), []
 
     async for _ in model.stream([ChatMessage("user", "[[tokens 20]] [[rate 100]]")]):
-        arrivals.append(loop.time() - asked)
+        arrivals.append(loop.time())
 
-    assert len(arrivals) > 10
-    assert arrivals[0] < 0.1 < arrivals[-1]
+    assert len(arrivals) > 3
+    assert arrivals[-1] - arrivals[0] > 0.1  # of 0.2 seconds
 
 
 async def test_request_carries_the_settings_and_the_roles() -> None:

@@ -16,8 +16,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
-from bot.playground import answers, directives
-from bot.playground.model import LocalModel, ModelFault, Request, Usage
+from bot.playground.model import LocalModel, ModelFault, Request, Usage, answers, directives
 
 # Reading the certificates of the system takes 50 ms for each client; loopback needs none.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -14,9 +14,9 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.playground.blocks import as_rich_text, visible_text
-from bot.playground.limits import Limits, SlidingWindow, TokenBucket
 from bot.playground.slack import Call, Entry, Fault, LocalSlack
+from bot.playground.slack.blocks import as_rich_text, visible_text
+from bot.playground.slack.limits import Limits, SlidingWindow, TokenBucket
 
 HASTY = (0.1, 0.0, 0.02, 0.02)  # seconds: as Slack's 3 s, at once, 1 minute, 5 minutes
 

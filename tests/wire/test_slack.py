@@ -14,8 +14,8 @@ from bot import slack as slack_edge
 from bot.draft import Part
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
 from bot.messages import Identity, TurnKey
-from bot.playground.limits import Limits
 from bot.playground.slack import Fault, LocalSlack
+from bot.playground.slack.limits import Limits
 from bot.slack import (
     BUDGETS,
     LOOKUPS_PER_QUESTION,

@@ -13,12 +13,12 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
-from bot.playground.arguments import Args
-from bot.playground.errors import ApiError
-from bot.playground.faults import Fault, Faults
-from bot.playground.limits import Limits
-from bot.playground.methods import METHODS, Answer
-from bot.playground.workspace import Workspace
+from bot.playground.slack.arguments import Args
+from bot.playground.slack.errors import ApiError
+from bot.playground.slack.faults import Fault, Faults
+from bot.playground.slack.limits import Limits
+from bot.playground.slack.methods import METHODS, Answer
+from bot.playground.slack.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from bot.playground.completions import common_headers, encode
+from bot.playground.model.completions import common_headers, encode
 
 RefusalStyle = Literal["openai", "pydantic"]
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 import msgspec
 
-from bot.playground.completions import Sse, encode
-from bot.playground.model_errors import (
+from bot.playground.model.completions import Sse, encode
+from bot.playground.model.errors import (
     SERVER_ERROR,
     Refusal,
     RefusalStyle,

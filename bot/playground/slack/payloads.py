@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from bot.playground.workspace import APP_ID, BOT_USER_ID, TEAM_ID, Channel, Message, Person
+from bot.playground.slack.workspace import APP_ID, BOT_USER_ID, TEAM_ID, Channel, Message, Person
 
 Payload = dict[str, Any]
 

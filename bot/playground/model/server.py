@@ -14,43 +14,31 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from bot.playground import answers
-from bot.playground.completions import (
-    Usage,
-    estimate,
-    model_card,
-    prompt_text,
-    question_of,
-)
-from bot.playground.directives import OrderedFaults, number, ordered_tokens, positive
-from bot.playground.exchanges import Exchange, Exchanges, Finished, Request, UsageSent
-from bot.playground.model_checks import (
-    UNKNOWN_MODEL,
+from bot.playground.model import answers
+from bot.playground.model.checks import (
     check_body,
     check_context,
     check_key,
     check_model,
     parse,
 )
-from bot.playground.model_errors import (
+from bot.playground.model.completions import (
+    Usage,
+    estimate,
+    model_card,
+    prompt_text,
+    question_of,
+)
+from bot.playground.model.directives import OrderedFaults, number, ordered_tokens, positive
+from bot.playground.model.errors import (
     Refusal,
     RefusalStyle,
     openai_error,
     unsupported_parameter,
 )
-from bot.playground.model_faults import Faults, ModelFault
-from bot.playground.model_stream import Pace, Plan, Stream, reset, whole
-
-__all__ = [
-    "DEFAULT_MODEL",
-    "UNKNOWN_MODEL",
-    "Faults",
-    "LocalModel",
-    "ModelFault",
-    "Request",
-    "Usage",
-    "UsageSent",
-]
+from bot.playground.model.exchanges import Exchange, Exchanges, Finished, Request, UsageSent
+from bot.playground.model.faults import Faults, ModelFault
+from bot.playground.model.stream import Pace, Plan, Stream, reset, whole
 
 DEFAULT_MODEL = "local-model"
 

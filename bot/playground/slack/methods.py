@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.playground.arguments import Args
-from bot.playground.blocks import VIEW_BLOCKS, as_rich_text, check
-from bot.playground.content import (
+from bot.playground.slack.arguments import Args
+from bot.playground.slack.blocks import VIEW_BLOCKS, as_rich_text, check
+from bot.playground.slack.content import (
     BOT_PROFILE,
     POST_TEXT,
     UPDATE_TEXT,
@@ -21,8 +21,8 @@ from bot.playground.content import (
     new_numbers,
     signed,
 )
-from bot.playground.errors import ApiError
-from bot.playground.workspace import (
+from bot.playground.slack.errors import ApiError
+from bot.playground.slack.workspace import (
     APP_ID,
     BOT_ID,
     BOT_USER_ID,

@@ -14,16 +14,16 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from bot.playground import answers
-from bot.playground.completions import (
+from bot.playground.model import answers
+from bot.playground.model.completions import (
     ChunkEvents,
     common_headers,
     completion_limit,
     encode,
     whole_completion,
 )
-from bot.playground.exchanges import Exchange
-from bot.playground.model_faults import ModelFault
+from bot.playground.model.exchanges import Exchange
+from bot.playground.model.faults import ModelFault
 
 _BATCH = 255  # tokens beside the first in one write at full speed: about 60 KB
 

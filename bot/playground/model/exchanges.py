@@ -11,8 +11,8 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
-from bot.playground.completions import Usage
-from bot.playground.model_errors import Refusal
+from bot.playground.model.completions import Usage
+from bot.playground.model.errors import Refusal
 
 Finished = Literal[
     "complete",  # everything was sent, whatever its finish_reason

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bot.playground.errors import ApiError
+from bot.playground.slack.errors import ApiError
 
 
 class Args:

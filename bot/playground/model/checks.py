@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bot.playground.completions import LIMITS, completion_limit, estimate, prompt_text
-from bot.playground.model_errors import Refusal, context_exceeded, openai_error
+from bot.playground.model.completions import LIMITS, completion_limit, estimate, prompt_text
+from bot.playground.model.errors import Refusal, context_exceeded, openai_error
 
 UNKNOWN_MODEL = "no-such-model"  # the one name that is refused; every other is served
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from html import unescape
 from typing import Any
 
-from bot.playground.errors import ApiError, invalid
+from bot.playground.slack.errors import ApiError, invalid
 
 Block = Mapping[str, Any]
 

@@ -33,9 +33,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bot.playground import answers
-from bot.playground.completions import text_of
-from bot.playground.model_faults import ModelFault
+from bot.playground.model import answers
+from bot.playground.model.completions import text_of
+from bot.playground.model.faults import ModelFault
 
 _LONGEST = 200_000  # tokens; a slip of the finger should not fill the memory
 

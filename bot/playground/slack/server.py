@@ -16,11 +16,11 @@ from typing import Any, Self, TypeVar
 import aiohttp
 from aiohttp import web
 
-from bot.playground import payloads
-from bot.playground.arguments import Args
-from bot.playground.blocks import visible_text
-from bot.playground.content import composed, signed
-from bot.playground.delivery import (
+from bot.playground.slack import payloads
+from bot.playground.slack.arguments import Args
+from bot.playground.slack.blocks import visible_text
+from bot.playground.slack.content import composed, signed
+from bot.playground.slack.delivery import (
     REDELIVERY_AFTER,
     Connections,
     Deliveries,
@@ -30,12 +30,12 @@ from bot.playground.delivery import (
     Socket,
     Sockets,
 )
-from bot.playground.errors import ApiError
-from bot.playground.faults import Fault, Faults
-from bot.playground.limits import Limits
-from bot.playground.methods import set_reaction
-from bot.playground.webapi import Call, WebApi, arguments, keep
-from bot.playground.workspace import (
+from bot.playground.slack.errors import ApiError
+from bot.playground.slack.faults import Faults
+from bot.playground.slack.limits import Limits
+from bot.playground.slack.methods import set_reaction
+from bot.playground.slack.webapi import Call, WebApi, arguments, keep
+from bot.playground.slack.workspace import (
     APP_ID,
     BOT_USER_ID,
     TEAM_ID,
@@ -46,20 +46,7 @@ from bot.playground.workspace import (
     Status,
     Workspace,
 )
-from bot.playground.workspace import Kind as ChannelKind
-
-__all__ = [
-    "SCOPES",
-    "Call",
-    "Change",
-    "Connections",
-    "Delivery",
-    "Entry",
-    "Fault",
-    "Faults",
-    "Limits",
-    "LocalSlack",
-]
+from bot.playground.slack.workspace import Kind as ChannelKind
 
 T = TypeVar("T")
 

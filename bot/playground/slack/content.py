@@ -4,10 +4,10 @@ import itertools
 import re
 from typing import Any
 
-from bot.playground.arguments import Args
-from bot.playground.blocks import MARKDOWN, check, visible_text
-from bot.playground.errors import ApiError
-from bot.playground.workspace import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID, Message, Workspace
+from bot.playground.slack.arguments import Args
+from bot.playground.slack.blocks import MARKDOWN, check, visible_text
+from bot.playground.slack.errors import ApiError
+from bot.playground.slack.workspace import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID, Message, Workspace
 
 POST_TEXT = 40_000  # characters; longer text is cut (docs.slack.dev, chat.postMessage)
 UPDATE_TEXT = 4_000  # characters; longer text is msg_too_long (docs.slack.dev, chat.update)

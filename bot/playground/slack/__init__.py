@@ -1,0 +1,9 @@
+"""A local Slack: the Web API methods that the bot uses, its events, its limits, its faults."""
+
+from bot.playground.slack.delivery import Delivery
+from bot.playground.slack.faults import Fault, Faults
+from bot.playground.slack.limits import Limits
+from bot.playground.slack.server import SCOPES, Entry, LocalSlack
+from bot.playground.slack.webapi import Call
+
+__all__ = ["SCOPES", "Call", "Delivery", "Entry", "Fault", "Faults", "Limits", "LocalSlack"]
