@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot import logs, usage
 from bot.errors import CannotStart
 from bot.settings import DEFAULT_DATABASE, Settings, SettingsError, database_url
-from bot.store import opened
+from bot.store import opened, sqlite_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,10 +82,15 @@ def _serve(_: argparse.Namespace, env: Mapping[str, str]) -> None:
 
 def _usage(_: argparse.Namespace, env: Mapping[str, str]) -> None:
     async def totals() -> list[usage.Total]:
-        async with opened(_database(env)) as store:
+        async with opened(database) as store:
             return await store.ledger.by_channel()
 
-    print(usage.table(asyncio.run(totals())))
+    database = _database(env)
+    path = sqlite_path(database)
+    if path and not Path(path).exists():  # a report makes no database
+        print(f"No answers are recorded yet: there is no database {path}.")
+    else:
+        print(usage.table(asyncio.run(totals())))
 
 
 def _check(options: argparse.Namespace, env: Mapping[str, str]) -> int:

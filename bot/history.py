@@ -100,7 +100,7 @@ def _join_parts(thread: Sequence[SlackMessage], bot: Identity) -> list[str | Sla
 def _by_a_person(message: SlackMessage, names: Mapping[str, str]) -> str:
     """What another than this bot said, or "" where Slack only notes that something happened."""
     subtype = message.get("subtype")
-    if subtype not in SPOKEN_SUBTYPES and subtype != "bot_message":
+    if subtype not in (*SPOKEN_SUBTYPES, "bot_message", "me_message"):
         return ""
     words = _words(message, names, file_names(message))
     return _said(_speaker(message, names), words) if words else ""

@@ -111,6 +111,8 @@ class OpenAIModel:
                     stream=True,
                     **options,
                 ) as response:
+                    if "html" in response.headers.get("content-type", ""):
+                        raise RequestRefused("a web page came back: is OPENAI_BASE_URL right?")
                     async for piece in _read(response.iter_bytes(), self._timeout):
                         yield piece
                 return

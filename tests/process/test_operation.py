@@ -193,7 +193,10 @@ async def test_usage_is_printed_per_channel(tmp_path: Path) -> None:
 
 
 async def test_usage_without_any_answers_says_so(tmp_path: Path) -> None:
-    assert await command(tmp_path, "usage") == (0, "No answers are recorded yet.\n")
+    said = "No answers are recorded yet: there is no database bot.db.\n"
+
+    assert await command(tmp_path, "usage") == (0, said)
+    assert os.listdir(tmp_path) == []
 
 
 async def check(slack: LocalSlack, folder: Path, *words: str, **env: str) -> tuple[int, str]:

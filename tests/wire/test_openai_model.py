@@ -730,7 +730,6 @@ async def test_error_event_of_any_shape_breaks_the_stream(error: object) -> None
 @pytest.mark.parametrize(
     "handler",
     [
-        answering("<html>Welcome!</html>", kind="text/html"),
         answering({"choices": [{"message": {"content": "not streamed"}}]}),
         answering(""),
         streaming("[1, 2]"),
@@ -742,6 +741,13 @@ async def test_answer_that_is_no_stream_is_broken(handler: Handler) -> None:
     _, error = await failure_at(handler)
 
     assert type(error) is StreamBroken
+
+
+async def test_web_page_is_refused_with_a_word_about_the_address() -> None:
+    _, error = await failure_at(answering("<html>Welcome!</html>", kind="text/html"))
+
+    assert type(error) is RequestRefused
+    assert "OPENAI_BASE_URL" in str(error)
 
 
 # ---- connections

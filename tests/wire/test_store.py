@@ -295,18 +295,18 @@ async def test_report_is_printed_while_the_bot_writes(
 
 async def test_report_says_why_the_database_cannot_be_used(tmp_path: Path, diary: Path) -> None:
     (
-        (absent, no_output, why_absent),
+        (folder, no_output, why_folder),
         (wrong, _, why_wrong),
         (foreign, _, why_foreign),
     ) = await asyncio.gather(
-        report(str(tmp_path / "nowhere" / "bot.db"), tmp_path),
+        report(str(tmp_path), tmp_path),
         report(str(diary), tmp_path),
         report("mysql://db/bot", tmp_path),
     )
 
-    assert (absent, wrong, foreign) == (1, 1, 1)
+    assert (folder, wrong, foreign) == (1, 1, 1)
     assert no_output == ""
-    assert why_absent.splitlines() == [
+    assert why_folder.splitlines() == [
         "DATABASE_URL: the database cannot be used: unable to open database file"
     ]
     assert why_wrong.splitlines() == [

@@ -18,6 +18,7 @@ _TOKEN = re.compile(r" ?\w{1,8}| ?[^\w\s]{1,3}|\s{1,8}")
 
 _DIRECTIVE = re.compile(r"\[\[(\w+)\s?(.*?)\]\]", re.DOTALL)
 _SLACK_REFERENCE = re.compile(r"<[@#!][^>]*>")  # <@U123>, <#C1|general>, <!here>
+_ADDRESS = re.compile(r"\A[^:\n]{1,80}: |(?<!\S)@\w+")  # "Ana: " before her words, and @bot
 _SUBJECT_LENGTH = 70  # characters; a longer subject makes a poor quotation
 
 
@@ -32,8 +33,8 @@ def directives(text: str) -> dict[str, str]:
 
 
 def subject_of(question: str) -> str:
-    """A line to quote: the question without directives and Slack references, shortened."""
-    plain = _SLACK_REFERENCE.sub("", _DIRECTIVE.sub("", question))
+    """A line to quote: the question without directives, names and references, shortened."""
+    plain = _SLACK_REFERENCE.sub("", _DIRECTIVE.sub("", _ADDRESS.sub("", question)))
     words = re.sub(r"[\s`*_|\[\]]+", " ", plain).strip()
     if len(words) <= _SUBJECT_LENGTH:
         return words or "your message"
