@@ -146,11 +146,11 @@ class Responder:
         messages = await self._messages(question, tell)
         if draft.waiting:
             reply.tell(draft, "")
-        prompt = self._fit(question, messages, self._context_tokens)
+        prompt = self._fit(messages, self._context_tokens)
         try:
             await self._stream(prompt, draft, reply, meter, tell)
         except QuestionTooLong:  # for this model, or our estimate was too low
-            prompt = self._fit(question, messages, prompt.tokens // 2)
+            prompt = self._fit(messages, prompt.tokens // 2)
             await self._stream(prompt, draft, reply, meter, tell)
         if draft.is_blank:
             raise EmptyAnswer
@@ -180,7 +180,7 @@ class Responder:
                 return []
             raise ThreadUnreadable(str(error)) from error
 
-    def _fit(self, question: Question, messages: list[ChatMessage], budget: int) -> Prompt:
+    def _fit(self, messages: list[ChatMessage], budget: int) -> Prompt:
         system, *spoken = messages
         return fit(system, spoken, budget=budget, estimate=self._estimate)
 

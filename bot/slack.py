@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -46,6 +46,7 @@ PAGE = 1000
 
 REMEMBERED_NAMES = 5_000
 LOOKUPS_PER_QUESTION = 40
+NAMES_WITHIN = 2.0  # seconds; a name is not worth a longer wait for the answer
 
 
 def quiet_logger() -> logging.Logger:
@@ -179,7 +180,9 @@ class SlackChat:
         """The display names of those whose name can be had; looked up once, then remembered."""
         wanted = set(users)
         unknown = sorted(user for user in wanted if user not in self._names)
-        await asyncio.gather(*(self._look_up(user) for user in unknown[:LOOKUPS_PER_QUESTION]))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(NAMES_WITHIN):
+                await asyncio.gather(*map(self._look_up, unknown[:LOOKUPS_PER_QUESTION]))
         return {user: self._names[user] for user in wanted if user in self._names}
 
     async def _look_up(self, user: str) -> None:

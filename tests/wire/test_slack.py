@@ -611,3 +611,15 @@ async def test_exempted_host_is_called_directly(
 
     assert type(error) is Unavailable
     assert slack.calls == []
+
+
+async def test_names_that_are_slow_to_come_do_not_hold_the_answer_up(
+    slack: LocalSlack, chat: SlackChat
+) -> None:
+    slack.faults.add("users.info", Fault.slow(8))
+
+    began = asyncio.get_running_loop().time()
+    names = await chat.names(["U0ANA", "U0BEN"])
+
+    assert len(names) == 1
+    assert asyncio.get_running_loop().time() - began < 5
