@@ -2,7 +2,7 @@
 
 Slack counts calls per app, workspace and method, not per message, so all replies of a workspace
 share one budget. Everything here is arithmetic on times (seconds of the event loop's clock); the
-loop that waits and calls is in `bot.reply`.
+loop that waits is in `bot.turnstile`.
 """
 
 from collections import deque

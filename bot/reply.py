@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
 from bot import views
 from bot.draft import Draft, Part
-from bot.errors import RateLimited, ReplyGone, SlackRefused, Transient
+from bot.errors import BotError, RateLimited, ReplyGone, SlackRefused, Transient
 from bot.logs import event
 from bot.messages import Question, TurnKey
 from bot.pacing import Call, Claim
@@ -96,7 +96,9 @@ class Reply:
         self._claim = Claim(question.channel)
         self._messages: list[_Message] = []
         self._news = asyncio.Event()
+        self.whole_at: float | None = None  # when its end was on screen, by the loop's clock
         self._is_plain = False  # Slack did not take this answer's Markdown
+        self._stranded: list[str] = []  # what stood there when Slack refused an edit
 
     def wake(self) -> None:
         """The draft grew. Called for each delta, so it costs next to nothing."""
@@ -125,6 +127,7 @@ class Reply:
         sign = asyncio.create_task(self._sign.keep())
         try:
             await self._show_to_the_end(draft)
+            self.whole_at = asyncio.get_running_loop().time()
             await self._delete_surplus(draft)
         except asyncio.CancelledError:
             sign.cancel()  # there is no time for it
@@ -148,7 +151,7 @@ class Reply:
                     await self._show_next(draft)
 
     def _next_step(self, draft: Draft) -> _Step | None:
-        if not (self._messages or draft.ended or self._is_worth_posting(draft)):
+        if not (draft.ended or self._may_begin(draft)):
             return None
         for number, part in enumerate(draft.parts()):
             standing = self._messages[number] if number < len(self._messages) else _Message()
@@ -156,8 +159,13 @@ class Reply:
                 return _Step(number, part, standing.ts)
         return None
 
-    def _is_worth_posting(self, draft: Draft) -> bool:
-        """The first words; or what the answer waits for, where no status line says it."""
+    def _may_begin(self, draft: Draft) -> bool:
+        """With the first words; or what the answer waits for, where no status line says it.
+
+        Where Slack refused an edit, not before the end: then the answer is posted whole.
+        """
+        if self._messages or self._stranded:
+            return not self._stranded
         return draft.length >= FIRST_WORDS or (bool(draft.waiting) and not self._sign.speaks)
 
     async def _show_next(self, draft: Draft) -> None:
@@ -188,12 +196,34 @@ class Reply:
             self._claim.since = unseen_since
             raise
         except SlackRefused as error:
-            if self._is_plain or error.code not in UNFIT_BLOCKS:
-                raise
-            event(log, "blocks.refused", level=logging.WARNING, code=error.code)
-            self._is_plain = True  # the part is still stale, so it is shown again
+            await self._cope_with(error, step)
         finally:
             self._note_open_message()
+
+    async def _cope_with(self, error: SlackRefused, step: _Step) -> None:
+        """The part is stale still, so it is shown again, in another way.
+
+        :raises SlackRefused: there is none left.
+        """
+        event(log, "text.refused", level=logging.WARNING, method=error.method, code=error.code)
+        if error.code in UNFIT_BLOCKS and not self._is_plain:
+            self._is_plain = True
+        elif step.ts is not None and not self._stranded:
+            self._stranded = [message.ts for message in self._messages if message.ts]
+            self._messages.clear()
+        else:
+            await self._end_where_it_is(error)
+            raise error
+
+    async def _end_where_it_is(self, error: SlackRefused) -> None:
+        """Slack takes no further part: the last one that stands there says so."""
+        standing = self._messages[-1] if self._messages else _Message()
+        if standing.ts and standing.part:
+            part = replace(standing.part, notice=error.sentence, is_last=True, is_final=True)
+            number = len(self._messages) - 1
+            message = views.reply_message(part, turn=self._question.key, number=number)
+            with suppress(BotError):
+                await self._chat.update(self._question.channel, standing.ts, message)
 
     async def _post(self, message: dict[str, Any]) -> None:
         posted = _Message()
@@ -239,15 +269,21 @@ class Reply:
         self._claim.has_open_message = any(part is None or not part.is_final for part in shown)
 
     async def _delete_surplus(self, draft: Draft) -> None:
-        """The model's second attempt may have come out shorter than what stood there."""
+        """What stands there and is not of the answer: a second attempt may have come out
+        shorter than the first, and what could not be edited was posted anew."""
         while len(self._messages) > len(draft.parts()):
             ts = self._messages.pop().ts
-            if ts:
-                await until_it_lands(partial(self._delete, ts))
+            self._stranded += [ts] if ts else []
+        for ts in self._stranded:
+            await until_it_lands(partial(self._delete, ts))
 
     async def _delete(self, ts: str) -> None:
         try:
             await self._chat.delete(self._question.channel, ts)
         except SlackRefused as error:
-            if error.code not in GONE:  # by somebody, or by a call whose answer was lost
-                raise
+            if error.code in GONE:  # by somebody, or by a call whose answer was lost
+                return
+            event(log, "delete.refused", level=logging.WARNING, code=error.code)
+            with suppress(SlackRefused):
+                message = views.notice_message(views.SUPERSEDED)
+                await self._chat.update(self._question.channel, ts, message)

@@ -128,7 +128,7 @@ class Responder:
             del self._writing[question.key]
             writing.cancel()  # nobody sees what it would still write
             await asyncio.wait({writing})
-            await self._record(question, meter)
+            await self._record(question, meter, ended=reply.whole_at or _now())
 
     def interrupt(self) -> None:
         """Ends all answers where they are, also those to come; each says so in its thread."""
@@ -141,9 +141,17 @@ class Responder:
     async def _write(self, question: Question, draft: Draft, reply: Reply, meter: Meter) -> None:
         def tell(error: Transient, seconds: float) -> None:
             if seconds >= NOTICEABLE:
-                reply.tell(draft, f"{error.waiting}, next try in {seconds:.0f} s")
+                reply.tell(draft, f"{error.waiting}, next try in {int(seconds)} s")
 
-        messages = await self._messages(question, tell)
+        def tell_slow() -> None:
+            if not draft.waiting:
+                reply.tell(draft, "Slack is slow to show this thread")
+
+        slow = asyncio.get_running_loop().call_later(NOTICEABLE, tell_slow)
+        try:
+            messages = await self._messages(question, tell)
+        finally:
+            slow.cancel()
         if draft.waiting:
             reply.tell(draft, "")
         prompt = self._fit(messages, self._context_tokens)
@@ -229,6 +237,9 @@ class Responder:
     async def _show(self, reply: Reply, draft: Draft, question: Question, meter: Meter) -> None:
         try:
             await reply.follow(draft)
+        except asyncio.CancelledError:
+            meter.outcome, meter.is_over = "stopped", True
+            raise
         except BotError as error:
             meter.outcome, meter.is_over = error.outcome, True
             event(log, "reply.failed", level=logging.ERROR, channel=question.channel, reason=error)
@@ -243,8 +254,7 @@ class Responder:
                 where=where(error),
             )
 
-    async def _record(self, question: Question, meter: Meter) -> None:
-        ended = _now()
+    async def _record(self, question: Question, meter: Meter, *, ended: float) -> None:
         first = meter.first_delta
         record = UsageRecord(
             at=datetime.now(UTC),

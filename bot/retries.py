@@ -5,6 +5,7 @@ doubles, with jitter, so that many answers refused at once do not all come back 
 """
 
 import logging
+import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -29,6 +30,8 @@ READ_ATTEMPTS = 5
 # What must land is worth minutes: about 4 of them, the last waits 30 s each.
 SHOW_ATTEMPTS = 12
 LONGEST_WAIT_TO_SHOW = 300.0  # a last edit is of use even so late; the answer is written
+
+JITTER = 1.0  # seconds at the most, beyond a Retry-After that many were given at once
 
 _doubling = wait_exponential_jitter(multiplier=0.75, exp_base=2, max=30, jitter=0.5)
 
@@ -92,7 +95,8 @@ async def _persist(
 
 def _wait(state: RetryCallState) -> float:
     # Some servers say 0, which would use up all attempts in a moment.
-    return _error(state).retry_after or _doubling(state)
+    retry_after = _error(state).retry_after
+    return retry_after + random.uniform(0, JITTER) if retry_after else _doubling(state)
 
 
 def _error(state: RetryCallState) -> Transient:

@@ -58,6 +58,7 @@ class Sign:
         self._status = THINKING
         self._news = asyncio.Event()
         self._has_reacted = False
+        self._is_refused_here = False  # the status line, in this thread
         self._is_over = False
         self._is_post_expected = False
         self._is_posted = False
@@ -65,7 +66,11 @@ class Sign:
     @property
     def speaks(self) -> bool:
         """The person reads here what the answer waits for, so no message has to say it."""
-        return self._signs.status_line and not self._is_over
+        return self._has_status_line and not self._is_over
+
+    @property
+    def _has_status_line(self) -> bool:
+        return self._signs.status_line and not self._is_refused_here
 
     def show(self, status: str) -> None:
         self._status = status
@@ -109,9 +114,9 @@ class Sign:
 
     async def _put_up(self) -> None:
         with suppress(BotError):
-            if self._signs.status_line:
+            if self._has_status_line:
                 await self._set_status()
-            if not self._signs.status_line and self._signs.reaction and not self._has_reacted:
+            if not self._has_status_line and self._signs.reaction and not self._has_reacted:
                 await self._react()
 
     async def _set_status(self) -> None:
@@ -120,6 +125,7 @@ class Sign:
             await self._chat.set_status(question.channel, question.thread_ts, self._status)
         except SlackRefused as error:
             event(log, "status.refused", level=logging.WARNING, code=error.code)
+            self._is_refused_here = True
             self._signs.status_line = error.code in OF_ONE_THREAD
 
     async def _react(self) -> None:
@@ -141,6 +147,6 @@ class Sign:
         if self._has_reacted:
             remove = self._chat.remove_reaction
             await until_it_lands(partial(remove, question.channel, question.ts, REACTION))
-        elif self._signs.status_line and (is_late or not self._is_posted):
+        elif self._has_status_line and (is_late or not self._is_posted):
             # Slack clears the status when the reply is posted, but not one that comes after.
             await self._chat.set_status(question.channel, question.thread_ts, "")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -17,14 +17,18 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
 from bot.history import reply_tag
 from bot.messages import Identity, TurnKey
-from bot.pacing import Window
+from bot.turnstile import Budget
 
 # Seconds for one whole call. Slack answers most in a tenth of one.
 CALL_TIMEOUT = 15.0
 
+# What shows text gets longer: an edit given up too early could still take effect, after the last.
+SHOWING_TIMEOUT = 60.0
+SHOWING = frozenset({"chat.postMessage", "chat.update", "chat.delete"})
+
 # Slack's own faults (docs.slack.dev, errors common to all methods): worth trying again.
 PASSING_ERRORS = frozenset(
-    {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+    {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "update_failed"}
 )
 
 # HTTP 429 says `ratelimited`; "too many messages" comes as `rate_limited`, perhaps with HTTP 200.
@@ -64,7 +68,7 @@ async def connected(token: str | None, *, api_url: str) -> AsyncIterator[AsyncWe
     posts a message twice when the answer to the first post is lost.
     """
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
-    timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT)
+    timeout = aiohttp.ClientTimeout(total=SHOWING_TIMEOUT, sock_connect=CALL_TIMEOUT)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         client = AsyncWebClient(
             token=token,
@@ -117,8 +121,16 @@ class SlackChat:
     def __init__(self, client: AsyncWebClient, bot: Identity) -> None:
         self._client = client
         self._bot = bot
-        self._windows = {method: Window(limit) for method, limit in BUDGETS.items()}
+        self._budgets = {method: Budget(limit) for method, limit in BUDGETS.items()}
         self._names: OrderedDict[str, str] = OrderedDict()
+        self._lookups: dict[str, asyncio.Task[None]] = {}
+
+    async def close(self) -> None:
+        """Ends look-ups under way."""
+        lookups = list(self._lookups.values())
+        for lookup in lookups:
+            lookup.cancel()
+        await asyncio.gather(*lookups, return_exceptions=True)
 
     async def post(self, channel: str, thread_ts: str | None, message: dict[str, Any]) -> str:
         answer = await self._call(
@@ -151,7 +163,7 @@ class SlackChat:
 
     async def thread(self, channel: str, thread_ts: str) -> list[dict[str, Any]]:
         """All pages of a thread, oldest message first, with metadata."""
-        messages: list[dict[str, Any]] = []
+        messages: dict[str, dict[str, Any]] = {}  # by ts, as further pages may repeat the root
         cursor = ""
         while True:
             answer = await self._call(
@@ -162,10 +174,10 @@ class SlackChat:
                 include_all_metadata=True,
                 **({"cursor": cursor} if cursor else {}),
             )
-            messages += answer.get("messages", [])
+            messages |= {str(message.get("ts")): message for message in answer["messages"]}
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
-                return messages
+                return list(messages.values())
 
     async def find_reply(
         self, channel: str, thread_ts: str, *, turn: TurnKey, number: int
@@ -180,10 +192,18 @@ class SlackChat:
         """The display names of those whose name can be had; looked up once, then remembered."""
         wanted = set(users)
         unknown = sorted(user for user in wanted if user not in self._names)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(NAMES_WITHIN):
-                await asyncio.gather(*map(self._look_up, unknown[:LOOKUPS_PER_QUESTION]))
+        lookups = [self._lookup(user) for user in unknown[:LOOKUPS_PER_QUESTION]]
+        if lookups:  # those that take longer go on, for the next question
+            await asyncio.wait(lookups, timeout=NAMES_WITHIN)
         return {user: self._names[user] for user in wanted if user in self._names}
+
+    def _lookup(self, user: str) -> asyncio.Task[None]:
+        """The look-up under way, or a new one."""
+        if user not in self._lookups:
+            lookup = asyncio.create_task(self._look_up(user))
+            self._lookups[user] = lookup
+            lookup.add_done_callback(lambda _: self._lookups.pop(user))
+        return self._lookups[user]
 
     async def _look_up(self, user: str) -> None:
         try:
@@ -199,26 +219,17 @@ class SlackChat:
                 self._names.popitem(last=False)
 
     async def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
-        """One call. Where its budget is spent it is refused here, as Slack would refuse it.
+        """One call. Where its budget is spent, it waits its turn.
 
-        :raises RateLimited: by Slack, or by our own count of its budget.
+        :raises RateLimited: by Slack.
         :raises Unavailable: no answer, so that its effect is unknown; or Slack's own fault.
         :raises SlackRefused: with Slack's error code.
         """
-        window = self._windows.get(method)
-        if window is None:
+        budget = self._budgets.get(method)
+        if budget is None:
             return await _translated(self._client, method, arguments)
-        now = asyncio.get_running_loop().time()
-        if window.free(now) <= 0:
-            raise RateLimited("Slack", max(0.1, window.next_free(now) - now))
-        window.take()
-        try:
+        async with budget.turn():
             return await _translated(self._client, method, arguments)
-        except RateLimited as error:
-            window.hold(asyncio.get_running_loop().time() + (error.retry_after or 1.0))
-            raise
-        finally:
-            window.answered(asyncio.get_running_loop().time())
 
 
 async def _translated(
@@ -233,7 +244,8 @@ async def _response(
     # The SDK's method of that name knows which calls Slack takes as JSON and which as a form.
     call = getattr(client, method.replace(".", "_"))
     try:
-        response: AsyncSlackResponse = await call(**arguments)
+        async with asyncio.timeout(SHOWING_TIMEOUT if method in SHOWING else CALL_TIMEOUT):
+            response: AsyncSlackResponse = await call(**arguments)
     except SlackApiError as error:
         raise translate(method, error) from error
     # TimeoutError is an OSError; the last two are how the SDK trips over what is no JSON object.

@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 from math import inf
 
 from bot.errors import RateLimited
-from bot.pacing import Call, Claim, Pacer
+from bot.pacing import Call, Claim, Pacer, Window
 
 # Seconds to hold a method where Slack refuses without saying for how long.
 UNSAID_RETRY_AFTER = 10.0
+
+# Seconds between two looks at a budget that only answers can free.
+MOMENT = 0.5
 
 
 class Turnstile:
@@ -69,6 +72,29 @@ class Turnstile:
         chance = self._pacer.next_chance(now) if self._waiting else inf
         if chance < inf:
             self._timer = asyncio.get_running_loop().call_at(chance, self.turn)
+
+
+class Budget:
+    """The calls of one method: first come, first served, and never more than Slack allows."""
+
+    def __init__(self, limit: int) -> None:
+        self._window = Window(limit)
+        self._line = asyncio.Lock()  # wakes its waiters in the order in which they came
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        async with self._line:
+            while self._window.free(_now()) <= 0:
+                frees_in = self._window.next_free(_now()) - _now()
+                await asyncio.sleep(min(max(frees_in, 0.01), MOMENT))
+            self._window.take()
+        try:
+            yield
+        except RateLimited as error:
+            self._window.hold(_now() + (error.retry_after or UNSAID_RETRY_AFTER))
+            raise
+        finally:
+            self._window.answered(_now())
 
 
 def _now() -> float:

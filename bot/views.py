@@ -22,6 +22,9 @@ WORDLESS = (
 )
 
 
+SUPERSEDED = "This message is no longer part of the answer."
+
+
 def reply_message(part: Part, *, turn: TurnKey, number: int) -> dict[str, Any]:
     """The arguments of ``chat.postMessage`` and ``chat.update`` for one part of an answer.
 

@@ -850,3 +850,61 @@ async def test_whatever_arrives_slack_refuses_nothing_and_every_answer_ends_whol
     assert crowd.is_whole
     assert turnstile._waiting == {}
     assert turnstile._timer is None
+
+
+# -- where Slack refuses
+
+
+@pytest.mark.parametrize("code", ["edit_window_closed", "cant_update_message", "is_inactive"])
+async def test_answer_that_may_not_be_edited_is_posted_whole_in_place_of_what_stood_there(
+    code: str,
+) -> None:
+    chat = FakeChat()
+    chat.errors["update"] = [SlackRefused("chat.update", code)] * 3
+    answer = Answer(chat, *growing(20))
+
+    await answer.is_shown()
+
+    assert chat.screen == [answer.text.rstrip()]
+    assert len(chat.times("update")) == 1
+    assert len(chat.times("post")) == 2
+
+
+async def test_refused_further_part_is_told_beneath_the_one_that_stands_there() -> None:
+    chat = FakeChat()
+    chat.errors["post"] = [None, SlackRefused("chat.postMessage", "restricted_action")]
+    lines = [f"Line {number} of a long answer.\n\n" for number in range(60)]
+
+    with pytest.raises(SlackRefused):
+        await Answer(chat, *lines, limit=600).is_shown()
+
+    assert len(chat.screen) == 1
+    assert chat.screen[0].endswith("so it ends here. The reason is in my log.]")
+
+
+async def test_old_part_that_may_not_be_deleted_says_that_it_is_none() -> None:
+    chat = FakeChat()
+    chat.errors["delete"] = [SlackRefused("chat.delete", "cant_delete_message")]
+    answer = Answer(chat, limit=600)
+    answer._script = (
+        *(f"Line {number} of a long answer.\n\n" for number in range(40)),
+        5.0,
+        answer.draft.restart,
+        "Short this time.",
+    )
+
+    await answer.is_shown()
+
+    assert chat.screen[0] == "Short this time."
+    assert set(chat.screen[1:]) == {"[This message is no longer part of the answer.]"}
+
+
+async def test_answer_is_whole_when_its_last_edit_lands_however_long_the_sign_takes() -> None:
+    chat = FakeChat()
+    chat.errors["set_status"] = [SlackRefused("assistant.threads.setStatus", "missing_scope")]
+    chat.errors["remove_reaction"] = [RateLimited("Slack", 50.0)]
+    answer = Answer(chat, WORDS, 3.0, "And more.")
+
+    await answer.is_shown()
+
+    assert answer.reply.whole_at == 1003.0

@@ -904,3 +904,15 @@ async def test_twenty_questions_at_once_are_all_answered_and_recorded() -> None:
     assert all(chat.screen_of(one) == [text] for one in asked)
     assert chat.refused == []
     assert [record.outcome for record in ledger.records] == ["complete"] * 20
+
+
+async def test_person_is_told_when_slack_is_slow_to_show_the_thread() -> None:
+    chat = FakeChat(thread=[{"ts": "1699999999.000100", "user": "UBEN", "text": "Hello"}])
+    chat.latencies["thread"] = [5.0]
+    asked = question(thread_ts="1699999999.000100")
+
+    await responder(FakeModel([1.0, WORDS, USAGE]), chat).answer(asked)
+
+    told = [status for status in chat.statuses if status]
+    assert told == [THINKING, "is waiting: Slack is slow to show this thread...", THINKING]
+    assert chat.screen == [WORDS.rstrip()]

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from bot import retries
 from bot.errors import KeyRejected, RateLimited, SlackRefused, StreamBroken, Transient, Unavailable
 from bot.retries import ask_again, read_again, until_it_lands
 
@@ -216,3 +217,26 @@ async def test_log_names_service_reason_and_wait(caplog: pytest.LogCaptureFixtur
         "attempt": 1,
         "wait_s": 9.0,
     }
+
+
+async def test_those_refused_at_once_do_not_all_come_back_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retries, "JITTER", 1.0)
+    came_back = []
+
+    async def refused_once() -> None:
+        calls = iter([RateLimited("Slack", 5.0), None])
+
+        async def call() -> None:
+            error = next(calls)
+            if error:
+                raise error
+            came_back.append(asyncio.get_running_loop().time())
+
+        await until_it_lands(call)
+
+    await asyncio.gather(*(refused_once() for _ in range(20)))
+
+    assert len(set(came_back)) == 20
+    assert max(came_back) - min(came_back) < 1

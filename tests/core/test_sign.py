@@ -255,3 +255,19 @@ async def test_broken_sign_is_logged_without_its_words_and_ends_nothing(
 
     assert [record.getMessage() for record in caplog.records] == ["sign.failed"]
     assert "what people wrote" not in str([vars(record) for record in caplog.records])
+
+
+async def test_status_refused_for_one_thread_is_a_reaction_there_and_a_status_elsewhere() -> None:
+    chat, signs = FakeChat(), Signs()
+    chat.errors["set_status"] = [SlackRefused("assistant.threads.setStatus", "channel_not_found")]
+
+    async with kept(chat, signs) as sign:
+        await asyncio.sleep(1)
+        here = (set(chat.reactions), sign.speaks)
+    async with kept(chat, signs) as sign:
+        await asyncio.sleep(1)
+        elsewhere = sign.speaks
+
+    assert here == ({"eyes"}, False)
+    assert elsewhere
+    assert chat.reactions == set()

@@ -6,7 +6,7 @@ import pytest
 
 from bot.errors import RateLimited, Unavailable
 from bot.pacing import Call, Claim, Limits, Pacer
-from bot.turnstile import UNSAID_RETRY_AFTER, Turnstile
+from bot.turnstile import UNSAID_RETRY_AFTER, Budget, Turnstile
 
 
 class Street:
@@ -211,3 +211,27 @@ async def test_no_timer_is_left_when_nobody_waits() -> None:
 
     assert street.turnstile._timer is None
     assert not street.turnstile._waiting
+
+
+async def test_calls_beyond_a_budget_wait_their_turn_in_order() -> None:
+    budget, began, turns = Budget(2), asyncio.get_running_loop().time(), []
+
+    async def call(number: int) -> None:
+        async with budget.turn():
+            turns.append((number, round(asyncio.get_running_loop().time() - began)))
+
+    await asyncio.gather(*map(call, range(5)))
+
+    assert turns == [(0, 0), (1, 0), (2, 60), (3, 60), (4, 120)]
+
+
+async def test_a_refused_call_holds_the_budget_for_all() -> None:
+    budget, began = Budget(10), asyncio.get_running_loop().time()
+
+    with pytest.raises(RateLimited):
+        async with budget.turn():
+            raise RateLimited("Slack", 7.0)
+    async with budget.turn():
+        pass
+
+    assert round(asyncio.get_running_loop().time() - began) == 7
