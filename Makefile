@@ -4,12 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ASK ?= Compare three ways to keep the state of a small service, in a table.
+# As it was typed: neither make nor the shell may read quotes, dollars and backticks in it.
+QUESTION := $(value ASK)
+export QUESTION
+unexport ASK
 
 .PHONY: demo test check lint bench lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/ready  ## ask the bot a question in a local Slack: no account, no key
-	@$(BIN)/python -m bot playground --ask "$(ASK)"
+	@$(BIN)/python -m bot playground --ask="$$QUESTION"
 
 test: $(VENV)/ready-dev  ## all tests
 	$(BIN)/python -m pytest -q
@@ -43,7 +47,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready: requirements.txt | $(VENV)/bin/python
-	@echo "Installing what the bot needs ..."
+	@echo "Installing what the bot needs (half a minute, once) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 

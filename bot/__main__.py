@@ -87,7 +87,7 @@ def _usage(_: argparse.Namespace, env: Mapping[str, str]) -> None:
 
     database = _database(env)
     path = sqlite_path(database)
-    if path and not Path(path).exists():  # a report makes no database
+    if not Path(path).exists():  # a report makes no database
         print(f"No answers are recorded yet: there is no database {path}.")
     else:
         print(usage.table(asyncio.run(totals())))

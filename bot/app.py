@@ -36,7 +36,7 @@ class Intake:
         self._bot = bot
         self._accept = accept
         self._answer = answer
-        self._answers: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
         self._is_open = True
 
     async def on_event(self, body: dict[str, Any]) -> BoltResponse | None:
@@ -46,6 +46,32 @@ class Intake:
             return None
         if not self._is_open:
             return NOT_TAKEN
+        await self._begin(self._take(question))
+        return None
+
+    def close(self) -> None:
+        """Takes no more questions. Slack sends those again that come from now on."""
+        self._is_open = False
+
+    async def finished(self, *, within: float) -> bool:
+        """Waits for the answers under way, ``within`` seconds at most; whether all are done.
+
+        A question that is being written down counts: it will be acknowledged, so it is answered.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self._under_way:
+                    await asyncio.wait(self._under_way)
+        return not self._under_way
+
+    async def abandon(self) -> None:
+        """Ends what is still under way, without another word."""
+        left = list(self._under_way)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _take(self, question: Question) -> None:
         if await self._accept(question):
             event(
                 log,
@@ -54,29 +80,13 @@ class Intake:
                 ts=question.ts,
                 user=question.user,
             )
-            answering = asyncio.create_task(self._answer(question))
-            self._answers.add(answering)
-            answering.add_done_callback(self._answers.discard)
-        return None
+            self._begin(self._answer(question))
 
-    def close(self) -> None:
-        """Takes no more questions. Slack sends those again that come from now on."""
-        self._is_open = False
-
-    async def finished(self, *, within: float) -> bool:
-        """Waits for the answers under way, ``within`` seconds at most; whether all are done."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while self._answers:  # one may begin meanwhile: its event was just written down
-                    await asyncio.wait(self._answers)
-        return not self._answers
-
-    async def abandon(self) -> None:
-        """Ends what is still under way, without another word."""
-        left = list(self._answers)
-        for answering in left:
-            answering.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
 
 
 def bolt_app(

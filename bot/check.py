@@ -1,18 +1,20 @@
 """Tests a set-up and says in words what is wrong: ``python -m bot check``."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import history, slack, views
 from bot.draft import Part
-from bot.errors import BotError, CutAtTokenLimit, SlackRefused
+from bot.errors import BotError, CutAtTokenLimit, SlackRefused, Transient, Unavailable
 from bot.messages import ChatMessage, Delta, Identity, TurnKey, Usage
 from bot.pings import neutralise
 from bot.serve import model_of
@@ -65,11 +67,9 @@ async def check(settings: Settings, env: Mapping[str, str], *, live: str | None)
     mode = "Socket Mode" if settings.uses_socket_mode else f"HTTP on port {settings.port}"
     yield Finding("ok", f"Settings: complete; events come over {mode}")
     async with slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url) as client:
-        bot: Identity | None = None
-        async for finding in _check_bot_token(client):
+        bot, findings = await _check_bot_token(client)
+        for finding in findings:
             yield finding
-        with suppress(BotError):
-            bot = await slack.identify(client)
         if settings.slack_app_token:
             yield await _check_app_token(client, settings.slack_app_token)
         async for finding in _check_model(settings):
@@ -81,21 +81,21 @@ async def check(settings: Settings, env: Mapping[str, str], *, live: str | None)
                 yield finding
 
 
-async def _check_bot_token(client: AsyncWebClient) -> Findings:
+async def _check_bot_token(client: AsyncWebClient) -> tuple[Identity | None, list[Finding]]:
     try:
         bot, granted = await slack.identify_with_scopes(client)
     except BotError as error:
-        yield Finding("WRONG", f"SLACK_BOT_TOKEN: {_in_words(error)}")
-        return
-    yield Finding("ok", f"SLACK_BOT_TOKEN: @{bot.name} in workspace {bot.team}")
-    for scope in sorted(set(SCOPES) - granted):
-        yield Finding(
+        return None, [Finding("WRONG", f"SLACK_BOT_TOKEN: {_in_words(error)}")]
+    missing = [
+        Finding(
             "WRONG",
             f"Scope {scope} is missing, so the bot cannot {SCOPES[scope]}. Add it on the app's "
             "OAuth & Permissions page and reinstall the app.",
         )
-    if set(SCOPES) <= granted:
-        yield Finding("ok", f"Scopes: all {len(SCOPES)} are granted")
+        for scope in sorted(set(SCOPES) - granted)
+    ]
+    token = Finding("ok", f"SLACK_BOT_TOKEN: @{bot.name} in workspace {bot.team}")
+    return bot, [token, *(missing or [Finding("ok", f"Scopes: all {len(SCOPES)} are granted")])]
 
 
 async def _check_app_token(client: AsyncWebClient, app_token: str) -> Finding:
@@ -120,9 +120,8 @@ async def _check_model(settings: Settings) -> Findings:
             async for piece in model.stream([ChatMessage("user", "Say: ready")]):
                 pieces.append(piece)
     except BotError as error:
-        yield Finding(
-            "WRONG", f"Model {model.name} at {settings.openai_base_url}: {_in_words(error)}"
-        )
+        address = _address(settings.openai_base_url)
+        yield Finding("WRONG", f"Model {model.name} at {address}: {_in_words(error)}")
         return
     finally:
         await model.close()
@@ -145,16 +144,15 @@ async def _check_database(settings: Settings, env: Mapping[str, str]) -> Finding
             answers = sum(total.answers for total in await store.ledger.by_channel())
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or type(error).__name__
-        yield Finding("WRONG", f"DATABASE_URL: {path or 'the database'} cannot be used: {reason}")
+        yield Finding("WRONG", f"DATABASE_URL: {path} cannot be used: {reason}")
         return
-    yield Finding("ok", f"Database: {path or 'in memory'} holds {answers:,} answers")
+    yield Finding("ok", f"Database: {path} holds {answers:,} answers")
     platform = next((name for mark, name in THROW_AWAY_DISKS.items() if mark in env), None)
-    if path is None or platform:
-        where = f"on {platform}" if platform else "in memory"
+    if platform:
         yield Finding(
             "note",
-            f"Database: a SQLite database {where} is lost at each restart, and with it the usage "
-            "log and the memory of what was answered. Put the file on a disk that stays.",
+            f"Database: a SQLite database on {platform} is lost at each restart, and with it the "
+            "usage log and the memory of what was answered. Put the file on a disk that stays.",
         )
 
 
@@ -168,6 +166,8 @@ async def _check_live(client: AsyncWebClient, bot: Identity, channel: str) -> Fi
         await trial.begin()
     except BotError as error:
         yield Finding("WRONG", f"Live: cannot post in {channel}: {_in_words(error)}")
+        if isinstance(error, Unavailable):
+            yield Finding("note", f"Live: a trial message may be left in {channel}; please look")
         return
     steps: list[tuple[str, Callable[[], Awaitable[Finding]]]] = [
         ("status line", trial.status_line),
@@ -185,7 +185,7 @@ async def _check_live(client: AsyncWebClient, bot: Identity, channel: str) -> Fi
     finally:
         left = await trial.clean_up()
     if left:
-        yield Finding("note", f"Live: {left} trial messages could not be deleted; please do")
+        yield Finding("note", f"Live: {left} trial messages may be left in {channel}; please look")
     else:
         yield Finding("ok", "Live: the trial messages are deleted")
 
@@ -203,6 +203,8 @@ class _Trial:
         self._bot = bot
         self._channel = channel
         self._posted: list[str] = []
+        self._lost: list[int] = []  # the numbers of those that may have been posted
+        self._numbers = itertools.count(1)
 
     async def begin(self) -> None:
         sentence = "I am trying out what this workspace lets me do; this goes away in a moment."
@@ -231,10 +233,9 @@ class _Trial:
         )
 
     async def metadata(self) -> Finding:
-        ts = await self._post("Metadata.")
-        found = await self._chat.find_reply(
-            self._channel, self._root, turn=self._turn, number=len(self._posted) - 1
-        )
+        number = next(self._numbers)
+        ts = await self._post("Metadata.", number)
+        found = await self._find(number)
         if found == ts:
             return Finding("ok", "Live, metadata: reads back, so a reply is found again")
         return Finding(
@@ -252,16 +253,24 @@ class _Trial:
     async def unfurls(self) -> Finding:
         ts = await self._post("A link comes.")
         part = Part("A link: https://docs.slack.dev/", is_final=True)
-        await self._chat.update(self._channel, ts, self._message(part))
+        message = views.reply_message(part, turn=self._turn, number=next(self._numbers))
+        await self._chat.update(self._channel, ts, message)
         await asyncio.sleep(UNFURLS_WITHIN)
-        message = await self._read_back(ts)
-        if message.get("attachments"):
+        shown = await self._read_back(ts)
+        if shown.get("attachments"):
             return Finding("WRONG", "Live, unfurls: Slack unfurled a link that came by an edit")
         return Finding("ok", "Live, unfurls: none from a link that came by an edit")
 
     async def clean_up(self) -> int:
         """Deletes what was posted; how many messages are left."""
         left = 0
+        for number in self._lost:
+            try:
+                found = await self._find(number)
+            except BotError:
+                left += 1
+            else:
+                self._posted += [found] if found else []
         for ts in reversed(self._posted):
             try:
                 await self._chat.delete(self._channel, ts)
@@ -277,14 +286,21 @@ class _Trial:
     def _turn(self) -> TurnKey:
         return TurnKey(self._bot.team, self._channel, self._root)
 
-    def _message(self, part: Part) -> dict[str, Any]:
-        return views.reply_message(part, turn=self._turn, number=len(self._posted))
-
-    async def _post(self, text: str) -> str:
-        message = self._message(Part(text, is_final=True))
-        ts = await self._chat.post(self._channel, self._root, message)
+    async def _post(self, text: str, number: int | None = None) -> str:
+        number = number or next(self._numbers)
+        message = views.reply_message(Part(text, is_final=True), turn=self._turn, number=number)
+        try:
+            ts = await self._chat.post(self._channel, self._root, message)
+        except Unavailable:
+            self._lost.append(number)
+            raise
         self._posted.append(ts)
         return ts
+
+    async def _find(self, number: int) -> str | None:
+        return await self._chat.find_reply(
+            self._channel, self._root, turn=self._turn, number=number
+        )
 
     async def _read_back(self, ts: str) -> Mapping[str, Any]:
         for message in await self._chat.thread(self._channel, self._root):
@@ -308,4 +324,12 @@ def _in_words(error: BotError) -> str:
     """For the operator: the reason, which a person in Slack would not be told."""
     if isinstance(error, SlackRefused):
         return f"Slack refuses it: {error.code}."
+    if isinstance(error, Transient):
+        return f"{error.waiting[0].upper()}{error.waiting[1:]}: {error.reason}."
     return f"{error.sentence} ({error})" if str(error) else error.sentence
+
+
+def _address(url: str) -> str:
+    """Where the model is, without what may be secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

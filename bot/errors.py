@@ -146,7 +146,7 @@ class Interrupted(BotError):
 class SlackRefused(BotError):
     """Slack answered with an error that trying again will not change, such as `missing_scope`."""
 
-    sentence = "Slack refused what I tried to do here. The reason is in my log."
+    sentence = "Slack refused the rest of this answer, so it ends here. The reason is in my log."
 
     def __init__(self, method: str, code: str) -> None:
         super().__init__(f"{method}: {code}")

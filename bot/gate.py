@@ -45,8 +45,9 @@ def question_from(body: Mapping[str, Any], bot: Identity) -> Question | None:
 def is_wordless(question: Question, bot: Identity) -> bool:
     """Nothing but a mention of the bot: there is nothing to ask the model."""
     words = re.sub(rf"<@{re.escape(bot.user)}(\|[^>]*)?>", "", question.text)
-    # Slack's editor puts a no-break space behind a mention; \s matches that one too.
-    return not re.sub(r"[\s\u200b,.:;!?]", "", words) and not question.files
+    # Slack's editor puts a no-break space behind a mention; \s matches that one too. A "?" alone
+    # is a question: about what was said before.
+    return not re.sub(r"[\s\u200b,.:;!]", "", words) and not question.files
 
 
 def text_of(message: Mapping[str, Any]) -> str:

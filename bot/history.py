@@ -1,11 +1,13 @@
 """A Slack thread becomes `ChatMessage`s: who said what, in plain Markdown."""
 
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bot.cut import join
 from bot.gate import SPOKEN_SUBTYPES, file_names, text_of
-from bot.messages import ChatMessage, Identity, Question
+from bot.messages import ChatMessage, Identity, Question, plain_name
 from bot.mrkdwn import from_mrkdwn, mentioned
 from bot.pings import undo_neutralise
 from bot.rich_text import from_rich_text
@@ -24,17 +26,37 @@ def chat_messages(
     Only this bot's own answers are ``assistant``; everybody else, other bots too, is a named
     ``user``. The several messages of one long answer become one, at the place of the first.
     """
-    names = {bot.user: bot.name, **names}
+    names = unique_names(names, bot)
     earlier = [message for message in thread if _ts(message) < _seconds(question.ts)]
     spoken: list[ChatMessage] = []
     for said in _join_parts(earlier, bot):
-        content = said if isinstance(said, str) else _by_a_person(said, names)
-        if content:
-            role = "assistant" if isinstance(said, str) else "user"
-            spoken.append(ChatMessage(role, content))  # type: ignore[arg-type]
+        if isinstance(said, str):
+            spoken.append(ChatMessage("assistant", said))
+        else:
+            spoken.append(ChatMessage("user", _by_a_person(said, names)))
     asked = {"user": question.user, "text": question.text}
-    words = _said(names.get(question.user, question.user), _words(asked, names, question.files))
-    return [*spoken, ChatMessage("user", words)]
+    words = f"{_speaker(asked, names)}: {_words(asked, names, question.files)}"
+    return [*(message for message in spoken if message.content), ChatMessage("user", words)]
+
+
+def unique_names(names: Mapping[str, str], bot: Identity) -> dict[str, str]:
+    """Names that can be told apart, by id, the bot's own among them: ``Ana (U123)``.
+
+    Names that differ only in looks (case, accents, punctuation, width) count as the same. Names
+    from here come through unchanged.
+    """
+    people = {
+        user: plain_name(name.removesuffix(f" ({user})"))
+        for user, name in names.items()
+        if user != bot.user
+    }
+    own = plain_name(bot.name)
+    taken = Counter(map(_bare, (own, *people.values())))
+    unique = {
+        user: f"{name} ({user})" if taken[_bare(name)] > 1 else name
+        for user, name in people.items()
+    }
+    return {bot.user: own, **unique}
 
 
 def people(thread: Iterable[SlackMessage], question: Question, bot: Identity) -> set[str]:
@@ -103,7 +125,7 @@ def _by_a_person(message: SlackMessage, names: Mapping[str, str]) -> str:
     if subtype not in (*SPOKEN_SUBTYPES, "bot_message", "me_message"):
         return ""
     words = _words(message, names, file_names(message))
-    return _said(_speaker(message, names), words) if words else ""
+    return f"{_speaker(message, names)}: {words}" if words else ""
 
 
 def _speaker(message: SlackMessage, names: Mapping[str, str]) -> str:
@@ -112,15 +134,15 @@ def _speaker(message: SlackMessage, names: Mapping[str, str]) -> str:
         name = message.get("username") or (
             profile.get("name") if isinstance(profile, Mapping) else None
         )
-        return f"{name or 'an app'} (app)"
+        return f"{plain_name(str(name or 'an app'))} (app)"  # no person's name has brackets
     user = message.get("user")
-    return names.get(user, user) if isinstance(user, str) else "somebody"
+    return names.get(user) or plain_name(user) if isinstance(user, str) else "somebody"
 
 
-def _said(name: str, words: str) -> str:
-    """``Ana: words``. A name is one line without a colon, so it cannot pass for more than that."""
-    label = " ".join(name.replace(":", " ").split())[:80] or "somebody"
-    return f"{label}: {words}"
+def _bare(name: str) -> str:
+    """Only the letters and digits of a name, for comparison."""
+    letters = unicodedata.normalize("NFKD", name)
+    return "".join(c for c in letters if unicodedata.category(c)[0] in "LN").casefold()
 
 
 def _words(message: SlackMessage, names: Mapping[str, str], files: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """Log lines: one constant event name, then fields. ``answer.finished channel=C1 seconds=2.1``"""
 
 import logging
+import re
 import sys
 import time
 import traceback
@@ -10,6 +11,14 @@ from typing import Any
 # The libraries' own messages can carry what people wrote (slack_sdk logs payloads at DEBUG, the
 # OpenAI SDK whole requests), so LOG_LEVEL speaks to our loggers only.
 LIBRARY_LEVEL = logging.WARNING
+
+# Secrets by their form, as errors of libraries quote them: Slack's tokens and OpenAI's keys, the
+# values of a URL's query (the address of a socket holds a ticket), a URL's user and password.
+SECRETS = (
+    (re.compile(r"\b(xox[a-z]|xapp|sk)-[\w.-]+", re.ASCII), r"\1-***"),
+    (re.compile(r"((?:ticket|token|key|secret|password)=)[^\s&'\"]+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"://[^\s/'\"]+@"), "://***@"),
+)
 
 
 def event(logger: logging.Logger, name: str, *, level: int = logging.INFO, **fields: Any) -> None:
@@ -33,15 +42,25 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = getattr(record, "fields", {})
+        is_ours = record.name.partition(".")[0] == "bot"
+        error = record.exc_info[1] if record.exc_info else None
+        if error and not is_ours:  # a traceback ends in its message, which may quote anything
+            fields = {"type": type(error).__name__, "where": where(error)}
         message = record.getMessage()  # ours are event names, a library's may quote anything
         message = message if message.isprintable() else repr(message)
         line = " ".join(
             [self.formatTime(record), record.levelname, message]
             + [f"{name}={_value(value)}" for name, value in fields.items()]
         )
-        if record.exc_info:
+        if record.exc_info and is_ours:
             line += "\n" + self.formatException(record.exc_info)
-        return line
+        return _redacted(line)
+
+
+def _redacted(text: str) -> str:
+    for secret, shown in SECRETS:
+        text = secret.sub(shown, text)
+    return text
 
 
 def _value(value: Any) -> str:

@@ -1,5 +1,6 @@
 """The values that flow from a Slack event to an answer and its cost. No SDK inside."""
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -131,6 +132,16 @@ class UsageRecord:
             "attempts": self.attempts,
             "outcome": self.outcome,
         }
+
+
+def plain_name(name: str) -> str:
+    """A display name as at most 80 letters, digits, spaces and ``. ' ’ - _``.
+
+    People choose theirs, and may choose an instruction: without quotes, brackets, colons and
+    invisible characters it cannot pass for more than a name.
+    """
+    kept = (c if c in ".'’-_" or unicodedata.category(c)[0] in "LMN" else " " for c in name)
+    return " ".join("".join(kept).split())[:80].rstrip() or "somebody"
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

@@ -6,6 +6,7 @@ SDK's stream of pydantic objects costs some twenty times as much for each delta.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -45,6 +46,9 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # A server may send keep-alives for ever. This many time-outs without a word are a stall too.
 SILENT_TIMEOUTS = 5
 
+# Events have some hundred bytes. A line that grows beyond this will never end.
+LONGEST_LINE = 1024 * 1024  # bytes
+
 # In mid-stream the SDK translates nothing: these are the transport's own.
 TRANSPORT_ERRORS = (httpx2.HTTPError, httpx2.StreamError, aiohttp.ClientError, OSError)
 
@@ -55,9 +59,22 @@ SUBSTITUTES: Mapping[str, str | None] = {
     "temperature": None,
 }
 
+# The names of the limit on the answer. A lower one than this leaves no room for an answer.
+CAPS = ("max_completion_tokens", "max_tokens")
+LEAST_CAP = 256  # tokens
+CHARACTERS_PER_TOKEN = 4  # about, in English
 
-# How servers say that the prompt is too long.
+# How servers say that the prompt is too long, that the limit on the answer is part of it, and that
+# a filter refused the prompt: OpenRouter's 403 "requires moderation and your input was flagged".
 TOO_LONG = ("context_length", "context length", "context window", "maximum context", "too long")
+WITH_CAP = ("completion", "max_tokens")
+FILTERED = (
+    "content_filter",
+    "content_policy",
+    "content management policy",
+    "moderation",
+    "flagged",
+)
 
 # The fields of an error's body in which a server speaks for itself.
 SAID_IN = ("error", "message", "code", "type", "param", "detail", "loc", "msg")
@@ -117,21 +134,41 @@ class OpenAIModel:
                         yield piece
                 return
             except openai.APIError as error:
-                if not self._learns_from(error, options):
+                if not self._learns_from(error, options, messages):
                     raise translate(error) from error
             except TRANSPORT_ERRORS as error:
                 raise StreamBroken(type(error).__name__) from error
+            except ValueError as error:  # aiohttp's, of a URL with user and password in it
+                raise RequestRefused(
+                    f"the address of the model's server cannot be used: {type(error).__name__}"
+                ) from error
 
-    def _learns_from(self, error: openai.APIError, sent: Mapping[str, Any]) -> bool:
-        """The server refused a parameter that it can do without: it is not sent again."""
-        if getattr(error, "status_code", 0) not in (400, 422) or _says(error, *TOO_LONG):
+    def _learns_from(
+        self, error: openai.APIError, sent: Mapping[str, Any], messages: Sequence[ChatMessage]
+    ) -> bool:
+        """The server refused a parameter that it can do without, or with less of: so be it."""
+        if getattr(error, "status_code", 0) not in (400, 422):
             return False
+        if _says(error, *TOO_LONG):
+            return _says(error, *WITH_CAP) and self._lowers_cap(sent, messages)
         # OpenAI names it in `param`, others only somewhere in the body.
         said = _said(error.body)
         refused = [name for name in sent if name in SUBSTITUTES and name in said]
         for name in refused:
             self._drop(name)
         return bool(refused)
+
+    def _lowers_cap(self, sent: Mapping[str, Any], messages: Sequence[ChatMessage]) -> bool:
+        """Prompt and limit are too much together, and the limit is most of it: it is halved."""
+        name = next((name for name in CAPS if name in sent), None)
+        prompt = sum(len(message.content) for message in messages) // CHARACTERS_PER_TOKEN
+        if name is None or sent[name] <= max(LEAST_CAP, prompt):
+            return False
+        lowered = max(LEAST_CAP, sent[name] // 2)
+        if self._options.get(name, 0) > lowered:  # no other stream was first
+            self._options[name] = lowered
+            event(log, "model.parameter_lowered", parameter=name, to=lowered)
+        return True
 
     def _drop(self, name: str) -> None:
         if name not in self._options:  # another stream, refused in the same moment, was first
@@ -186,13 +223,20 @@ class _Events:
     """Server-sent events cut from bytes: the data of each whole line, as it comes."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()  # of a line without an end as yet; it grows in place
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        *lines, rest = data.split(b"\n")
+        if lines and self._rest:
+            lines[0] = bytes(self._rest) + lines[0]
+            self._rest.clear()
         for line in lines:
             if line.startswith(b"data:"):
                 yield line[5:].strip()
+        if rest:
+            self._rest += rest
+            if len(self._rest) > LONGEST_LINE:
+                raise StreamBroken("endless line")
 
     def end(self) -> Iterator[bytes]:
         return self.feed(b"\n")
@@ -209,19 +253,28 @@ async def _read(data: AsyncIterator[bytes], silence: float) -> AsyncGenerator[De
             for line in events.feed(read):
                 text += ending.take(line)
         except BotError:
-            if text:  # what was written before the error stays
+            if text := ending.mend(text):  # what was written before the error stays
                 yield Delta(text)
             raise
+        if ending.is_torn:
+            text = ending.mend(text)
         if text:
-            heard = loop.time()
             yield Delta(text)
+        if ending.has_spoken:
+            heard, ending.has_spoken = loop.time(), False
         elif loop.time() - heard > SILENT_TIMEOUTS * silence:
             raise StreamBroken("only keep-alives")
-    if text := "".join([ending.take(line) for line in events.end()]):
+    for piece in _last(events, ending):
+        yield piece
+    ending.check()
+
+
+def _last(events: _Events, ending: "_Ending") -> Iterator[Delta | Usage]:
+    text = "".join([ending.take(line) for line in events.end()])
+    if text := ending.mend(text, is_last=True):
         yield Delta(text)
     if ending.usage:
         yield ending.usage
-    ending.check()
 
 
 class _Ending:
@@ -229,6 +282,9 @@ class _Ending:
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
+        self.has_spoken = False  # a choice came, with text or (reasoning models) without
+        self.is_torn = False  # halves of characters came: `mend` the text
+        self._half = ""
         self._finish_reason: object = None
         self._done = False
 
@@ -240,17 +296,31 @@ class _Ending:
         try:
             chunk = _decode(line)
         except msgspec.DecodeError as error:
-            raise StreamBroken("unreadable chunk") from error
+            if not line:  # `data:` alone
+                return ""
+            chunk = _decode_torn(line, error)
+            self.is_torn = True
         if chunk.error or chunk.object == "error":  # the latter is vLLM's older way
             raise _error_in_stream(chunk.error)
         if chunk.usage is not None:
             self.usage = _usage(chunk.usage) or self.usage
         if not chunk.choices:
             return ""
+        self.has_spoken = True
         choice = chunk.choices[0]
         self._finish_reason = choice.finish_reason or self._finish_reason
         delta = choice.delta
         return (_text(delta.content) or _text(delta.refusal)) if delta else ""
+
+    def mend(self, text: str, *, is_last: bool = False) -> str:
+        """The text with surrogates joined to characters; a first half waits for its second.
+
+        A half that stays alone becomes U+FFFD.
+        """
+        text, self._half = self._half + text, ""
+        if "\ud800" <= text[-1:] <= "\udbff" and not is_last:
+            text, self._half = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def check(self) -> None:
         """Raises unless the answer is whole. A stream can end cleanly in mid-sentence."""
@@ -260,6 +330,14 @@ class _Ending:
             raise ContentFiltered
         if not (self._finish_reason or self._done):
             raise StreamBroken("ended without a finish reason")
+
+
+def _decode_torn(line: bytes, error: msgspec.DecodeError) -> _Chunk:
+    r"""A chunk with half a character: JavaScript's JSON.stringify writes it as ``"\ud83d"``."""
+    try:
+        return msgspec.convert(json.loads(line), _Chunk)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors too
+        raise StreamBroken("unreadable chunk") from error
 
 
 def _text(content: Any) -> str:
@@ -306,15 +384,22 @@ def _unavailable(error: openai.APIError) -> Transient:
 
 
 def _refusal(status: int, error: openai.APIError) -> BotError:
+    if _says(error, *FILTERED):
+        return ContentFiltered(_reason(error))
     if status in (401, 403):
         return KeyRejected(_reason(error))
     if status == 404:
-        return ModelNotFound(_reason(error))
+        return _not_found(error)
     if status == 413 or _says(error, *TOO_LONG):
         return QuestionTooLong(_reason(error))
-    if _says(error, "content_filter", "content_policy_violation", "content management policy"):
-        return ContentFiltered(_reason(error))
     return RequestRefused(_reason(error))
+
+
+def _not_found(error: openai.APIError) -> BotError:
+    """No such model; or no such page, where the server gives no code and speaks of no model."""
+    if error.code or _says(error, "model"):
+        return ModelNotFound(_reason(error))
+    return RequestRefused(f"{_reason(error)}: is OPENAI_BASE_URL right?")
 
 
 def _error_in_stream(error: Any) -> BotError:

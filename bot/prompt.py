@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from bot.messages import ChatMessage, Question
+from bot.messages import ChatMessage, Question, plain_name
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful, precise and friendly assistant in a Slack workspace."
 
@@ -80,11 +80,16 @@ def system_message(
 ) -> ChatMessage:
     """The operator's instructions, then where the model is, who speaks, and the date.
 
-    It names the day but not the minute, so that providers can cache the prompt's beginning.
+    ``user`` is the asker's name, as `bot.history.unique_names` has it or of Slack's own. It names
+    the day but not the minute, so that providers can cache the prompt's beginning.
     """
-    place = "in a direct message" if question.is_dm else "in a thread of a channel"
+    # The id does not tell a group direct message from a channel.
+    place = "direct message" if question.is_dm else "thread of a channel or group message"
     rules = _RULES.format(
-        bot=_plain(bot), today=f"{today:%A, %Y-%m-%d}", place=place, user=_plain(user)
+        bot=plain_name(bot),
+        today=f"{today:%A, %Y-%m-%d}",
+        place=f"in a {place}",
+        user=_asker(user, question.user),
     )
     return ChatMessage("system", f"{instructions.strip()}\n\n{rules}")
 
@@ -156,7 +161,7 @@ def _earlier(count: int) -> str:
     return f"{count} earlier message{'' if count == 1 else 's'}"
 
 
-def _plain(name: str) -> str:
-    """A display name as one short line that stays in its quotes: people choose theirs, and may
-    choose an instruction."""
-    return " ".join(name.replace('"', " ").split())[:80] or "somebody"
+def _asker(name: str, user: str) -> str:
+    """The id that tells people of one name apart stays as it is."""
+    tag = f" ({user})"
+    return plain_name(name.removesuffix(tag)) + (tag if name.endswith(tag) else "")

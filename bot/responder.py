@@ -114,7 +114,7 @@ class Responder:
         draft, meter = Draft(), Meter(_now())
         reply = Reply(question, self._chat, self._turnstile, self._signs)
         if is_wordless(question, self._bot):
-            draft.end(views.WORDLESS)
+            draft.end(views.wordless(question))
             await self._show(reply, draft, question, meter)
             return
         writing = asyncio.create_task(self._write(question, draft, reply, meter))
@@ -168,7 +168,8 @@ class Responder:
         thread: list[dict[str, Any]] = []
         if not question.opens_thread:
             thread = await self._read_thread(question, on_wait)
-        names = await self._chat.names(history.people(thread, question, self._bot))
+        people = history.people(thread, question, self._bot)
+        names = history.unique_names(await self._chat.names(people), self._bot)
         system = system_message(
             self._instructions,
             question,
@@ -197,6 +198,8 @@ class Responder:
     ) -> None:
         async def attempt() -> None:
             meter.attempts += 1
+            if draft.waiting:
+                reply.tell(draft, "")
             draft.restart()
             draft.notes = prompt.notes
             async with aclosing(self._model.stream(prompt.messages)) as pieces:

@@ -4,12 +4,14 @@ The SDKs' own retries are off. The server's Retry-After wins within a bound; oth
 doubles, with jitter, so that many answers refused at once do not all come back at once.
 """
 
+import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.wait import wait_exponential_jitter
 
 from bot.errors import Transient
@@ -26,6 +28,7 @@ OnWait = Callable[[Transient, float], None]
 LONGEST_WAIT = 60.0
 
 MODEL_ATTEMPTS = 5  # about 15 s of waiting where no Retry-After is given
+MODEL_PATIENCE = 240.0  # seconds; a model that only ever falls silent is not asked for longer
 READ_ATTEMPTS = 5
 # What must land is worth minutes: about 4 of them, the last waits 30 s each.
 SHOW_ATTEMPTS = 12
@@ -38,7 +41,7 @@ _doubling = wait_exponential_jitter(multiplier=0.75, exp_base=2, max=30, jitter=
 
 async def ask_again(call: Callable[[], Awaitable[T]], on_wait: OnWait) -> T:
     """For the model: a request that was refused, or a stream that broke."""
-    return await _persist(call, attempts=MODEL_ATTEMPTS, on_wait=on_wait)
+    return await _persist(call, attempts=MODEL_ATTEMPTS, on_wait=on_wait, patience=MODEL_PATIENCE)
 
 
 async def read_again(call: Callable[[], Awaitable[T]], on_wait: OnWait) -> T:
@@ -62,7 +65,11 @@ async def _persist(
     attempts: int,
     on_wait: OnWait,
     longest_wait: float = LONGEST_WAIT,
+    patience: float = inf,
 ) -> T:
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + patience
+
     def is_worth_waiting_for(error: BaseException) -> bool:
         return isinstance(error, Transient) and (error.retry_after or 0) <= longest_wait
 
@@ -83,7 +90,7 @@ async def _persist(
     retrying = AsyncRetrying(
         retry=retry_if_exception(is_worth_waiting_for),
         wait=_wait,
-        stop=stop_after_attempt(attempts),
+        stop=lambda state: state.attempt_number >= attempts or loop.time() >= give_up_at,
         before_sleep=before_sleep,
         reraise=True,
     )

@@ -41,20 +41,15 @@ async def serve(settings: Settings) -> None:
     stop, hurry = _stop_signals()
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened(settings.database_url))
-        client = await stack.enter_async_context(
-            slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url)
-        )
-        starting = asyncio.create_task(_patiently(slack.identify, client, "SLACK_BOT_TOKEN"))
-        bot = await _unless_stopped(starting, stop)
-        if bot is None:
+        door = server.Door(over_http=not settings.uses_socket_mode)
+        port = await _listen(stack, settings, door)
+        starting = asyncio.create_task(_start(stack, settings, store, door, port))
+        started = await _unless_stopped(starting, stop)
+        if started is None:
             return
-        model = model_of(settings)
-        stack.push_async_callback(model.close)
-        responder = responder_of(settings, bot=bot, client=client, model=model, store=store)
-        intake = Intake(bot, accept=store.turns.accept, answer=responder.answer)
-        await _receive(stack, settings, bot, intake)
         await stop.wait()
-        await _wind_down(intake, responder, hurry)
+        door.is_closing = True
+        await _wind_down(*started, hurry)
 
 
 def model_of(settings: Settings) -> OpenAIModel:
@@ -82,34 +77,52 @@ def responder_of(
     )
 
 
+async def _listen(stack: AsyncExitStack, settings: Settings, door: server.Door) -> int | None:
+    """Opens the port before all else: a platform ends a bot that shows none while Slack is away."""
+    port = settings.port
+    if port is None:
+        return None
+    try:
+        return await stack.enter_async_context(server.http(door, host=settings.host, port=port))
+    except OSError as error:
+        raise CannotStart(f"PORT {port} cannot be had: {error.strerror}.") from error
+
+
+async def _start(
+    stack: AsyncExitStack, settings: Settings, store: Store, door: server.Door, port: int | None
+) -> tuple[Intake, Responder]:
+    """Waits for Slack, then opens the door."""
+    client = await stack.enter_async_context(
+        slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url)
+    )
+    bot = await _patiently(slack.identify, client, "SLACK_BOT_TOKEN")
+    model = model_of(settings)
+    stack.push_async_callback(model.close)
+    responder = responder_of(settings, bot=bot, client=client, model=model, store=store)
+    intake = Intake(bot, accept=store.turns.accept, answer=responder.answer)
+    await _receive(stack, settings, bot, intake, door)
+    mode = "Socket Mode" if settings.uses_socket_mode else "HTTP"
+    event(log, "bot.started", mode=mode, port=port, bot=bot.name, team=bot.team)
+    return intake, responder
+
+
 async def _receive(
-    stack: AsyncExitStack, settings: Settings, bot: Identity, intake: Intake
+    stack: AsyncExitStack, settings: Settings, bot: Identity, intake: Intake, door: server.Door
 ) -> None:
     """Opens the way in for events; it closes with the stack."""
     # Bolt's own client: without the bot token, so that Bolt makes no calls of its own.
     client = await stack.enter_async_context(slack.connected(None, api_url=settings.slack_api_url))
     app = bolt_app(intake, bot, client, signing_secret=settings.slack_signing_secret)
-    is_healthy: server.IsHealthy = _always_healthy
     if settings.slack_app_token:
         url = await _patiently(
             lambda client: slack.socket_url(client, settings.slack_app_token or ""),
             client,
             "SLACK_APP_TOKEN",
         )
-        is_healthy = await stack.enter_async_context(
+        door.is_connected = await stack.enter_async_context(
             server.socket_mode(app, settings.slack_app_token, url)
         )
-    port = settings.port
-    if port is not None:
-        over_http = None if settings.uses_socket_mode else app
-        try:
-            port = await stack.enter_async_context(
-                server.http(over_http, is_healthy, host=settings.host, port=port)
-            )
-        except OSError as error:
-            raise CannotStart(f"PORT {port} cannot be had: {error.strerror}.") from error
-    mode = "Socket Mode" if settings.uses_socket_mode else "HTTP"
-    event(log, "bot.started", mode=mode, port=port, bot=bot.name, team=bot.team)
+    door.app = app
 
 
 def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
@@ -168,7 +181,4 @@ async def _unless_stopped(task: asyncio.Task[T], stop: asyncio.Event) -> T | Non
     finally:
         for waiting in (task, stopped):
             waiting.cancel()
-
-
-async def _always_healthy() -> bool:
-    return True
+        await asyncio.gather(task, stopped, return_exceptions=True)  # each cleans up behind itself

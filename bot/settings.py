@@ -13,6 +13,8 @@ T = TypeVar("T")
 OPENAI_URL = "https://api.openai.com/v1"
 SLACK_URL = "https://slack.com/api/"
 
+PLACEHOLDERS = ("xoxb-...", "xapp-...", "sk-...")  # in .env.example, to be filled in
+
 
 class SettingsError(Exception):
     """What is wrong with the environment, one line each."""
@@ -31,7 +33,7 @@ class Settings:
     slack_signing_secret: str | None = field(repr=False)
     slack_api_url: str
     openai_api_key: str | None = field(repr=False)
-    openai_base_url: str = field(repr=False)  # it may hold a proxy's password
+    openai_base_url: str = field(repr=False)  # its query may hold a key
     openai_model: str
     openai_temperature: float | None
     openai_max_tokens: int | None  # None: whatever the server's own limit is
@@ -101,11 +103,12 @@ def database_url(text: str) -> str:
     """The URL with its asynchronous driver. ``bot.db`` alone is a SQLite file."""
     if text.startswith(("postgres://", "postgresql://", "postgresql+")):
         raise ValueError("names a PostgreSQL server; this version keeps its data in SQLite only")
-    if "://" not in text:
-        return f"sqlite+aiosqlite:///{text}"
-    scheme, _, rest = text.partition("://")
-    if scheme not in ("sqlite", "sqlite+aiosqlite"):
+    scheme, _, rest = text.partition("://") if "://" in text else ("sqlite", "", f"/{text}")
+    path, _, query = rest.partition("?")
+    if scheme not in ("sqlite", "sqlite+aiosqlite") or path[:1] not in ("", "/"):
         raise ValueError("must look like sqlite:///path/to/bot.db")
+    if path in ("", "/") or ":memory:" in path or "mode=memory" in query:
+        raise ValueError("must name a file: in memory everything is lost at each restart")
     return f"sqlite+aiosqlite://{rest}"
 
 
@@ -135,6 +138,9 @@ class _Reader:
         """The parsed value, or the default where the variable is unset, empty or wrong."""
         text = self._env.get(name, "").strip()
         if not text:
+            return default
+        if text in PLACEHOLDERS:
+            self.complain(name, "is still the placeholder of .env.example: fill it in or remove it")
             return default
         try:
             return parse(text)
@@ -190,6 +196,8 @@ def _number(low: float, high: float) -> Callable[[str], float]:
 def _url(text: str) -> str:
     if not re.fullmatch(r"https?://\S+", text, re.IGNORECASE) or _host(text) is None:
         raise ValueError("must be a URL that begins with http:// or https://")
+    if "@" in urlsplit(text).netloc:  # logs and errors show addresses
+        raise ValueError("must not hold a user name or password")
     return text
 
 

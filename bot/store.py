@@ -144,8 +144,7 @@ async def opened(database_url: str) -> AsyncIterator[Store]:
 
     :raises sqlalchemy.exc.SQLAlchemyError: it cannot be opened, or is no database.
     """
-    if path := sqlite_path(database_url):
-        await asyncio.to_thread(_prepare_file, path)
+    await asyncio.to_thread(_prepare_file, sqlite_path(database_url))
     # One connection: SQLite takes one writer, and a queue here is fairer than its busy time-out.
     engine = create_async_engine(database_url, pool_size=1, max_overflow=0)
     event.listen(engine.sync_engine, "connect", _set_pragmas)
@@ -157,10 +156,11 @@ async def opened(database_url: str) -> AsyncIterator[Store]:
         await engine.dispose()
 
 
-def sqlite_path(database_url: str) -> str | None:
-    """The file of a SQLite URL; None where it lives in memory."""
+def sqlite_path(database_url: str) -> str:
+    """The file that `bot.settings.database_url` made sure of."""
     path = make_url(database_url).database
-    return path if path and path != ":memory:" else None
+    assert path
+    return path
 
 
 def _prepare_file(path: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.draft import Part
 from bot.history import REPLY_EVENT
-from bot.messages import TurnKey
+from bot.messages import Question, TurnKey
 from bot.pings import neutralise
 
 # chat.update refuses a longer `text` (docs.slack.dev/reference/methods/chat.update, msg_too_long).
@@ -16,13 +16,18 @@ INTERIM_TEXT_LIMIT = 150
 # Characters of a section's text (docs.slack.dev/reference/block-kit/blocks/section-block).
 SECTION_LIMIT = 3_000
 
-WORDLESS = (
-    "You mentioned me without a question. Write it in the same message, or ask me in a direct "
-    "message. In a thread I read what was said before."
-)
-
 
 SUPERSEDED = "This message is no longer part of the answer."
+
+
+def wordless(question: Question) -> str:
+    """A short, helpful line for a message in which nothing is asked."""
+    if question.is_dm:
+        return "There are no words in your message. Write what you would like to know."
+    return (
+        "You mentioned me without a question. Write it in the same message, or ask me in a direct "
+        "message. In a thread I read what was said before."
+    )
 
 
 def reply_message(part: Part, *, turn: TurnKey, number: int) -> dict[str, Any]:

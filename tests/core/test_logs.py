@@ -87,17 +87,46 @@ def test_librarys_message_stays_on_its_line() -> None:
     assert len(logs.LineFormatter().format(record).splitlines()) == 1
 
 
-def test_traceback_of_a_library_follows_its_line() -> None:
+def failed(logger: str) -> str:
+    """What is shown of a record with a traceback."""
     try:
-        raise ValueError("x")
+        raise ValueError("what somebody wrote")
     except ValueError as error:
         info = (type(error), error, error.__traceback__)
-    record = logging.LogRecord("asyncio", logging.ERROR, __file__, 1, "broke", (), info)
+    record = logging.LogRecord(logger, logging.ERROR, __file__, 1, "broke", (), info)
+    return logs.LineFormatter().format(record)
 
-    text = logs.LineFormatter().format(record)
 
-    assert text.splitlines()[0].endswith("ERROR broke")
-    assert text.splitlines()[1].startswith("Traceback")
+@pytest.mark.parametrize("logger", ["asyncio", "slack_sdk.bot", "botocore"])
+def test_librarys_traceback_is_not_shown_but_its_place_is(logger: str) -> None:
+    assert re.search(r"ERROR broke type=ValueError where=test_logs\.py:\d+$", failed(logger))
+
+
+def test_our_own_traceback_follows_its_line() -> None:
+    assert failed("bot.serve").splitlines()[1].startswith("Traceback")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a token xoxb-1-a.b is", "a token xoxb-*** is"),
+        ("xoxp-1-a, xoxe.xoxp-2", "xoxp-***, xoxe.xoxp-***"),
+        ("'xapp-1-A0-2-f'", "'xapp-***'"),
+        ("key provided: sk-proj-1_2.", "key provided: sk-***"),
+        (
+            "url='wss://w.slack.com/?ticket=1-2&app_id=3'",
+            "url='wss://w.slack.com/?ticket=***&app_id=3'",
+        ),
+        ("http://h/?api_key=1&TOKEN=2 x", "http://h/?api_key=***&TOKEN=*** x"),
+        ("http://ana:hun@ter2@proxy:80/v1", "http://***@proxy:80/v1"),
+        ("risk-free disk-full input_tokens=3 a@b.c", "risk-free disk-full input_tokens=3 a@b.c"),
+    ],
+)
+@pytest.mark.parametrize("logger", ["bot.x", "slack_sdk.bot"])
+def test_secrets_are_struck_out(logger: str, text: str, shown: str) -> None:
+    record = logging.LogRecord(logger, logging.ERROR, __file__, 1, "%s", (text,), None)
+
+    assert logs.LineFormatter().format(record).endswith(f" ERROR {shown}")
 
 
 # -- events

@@ -170,7 +170,7 @@ async def test_mention_without_words_gets_a_helpful_line_and_costs_nothing() -> 
 
     await responder(model, chat, ledger).answer(question("<@UBOT>"))
 
-    assert chat.screen == [f"[{views.WORDLESS}]"]
+    assert chat.screen == [f"[{views.wordless(question())}]"]
     assert model.asked == []
     assert ledger.records == []
     assert chat.status == ""
@@ -916,3 +916,16 @@ async def test_person_is_told_when_slack_is_slow_to_show_the_thread() -> None:
     told = [status for status in chat.statuses if status]
     assert told == [THINKING, "is waiting: Slack is slow to show this thread...", THINKING]
     assert chat.screen == [WORDS.rstrip()]
+
+
+async def test_status_says_thinking_again_while_the_model_is_asked_again() -> None:
+    chat = FakeChat()
+    model = FakeModel([RateLimited("the model", 5.0)], [20.0, WORDS, USAGE])
+
+    await responder(model, chat).answer(question())
+
+    assert [status for status in chat.statuses if status] == [
+        THINKING,
+        "is waiting: the model is limiting requests, next try in 5 s...",
+        THINKING,
+    ]

@@ -240,3 +240,20 @@ async def test_those_refused_at_once_do_not_all_come_back_at_once(
 
     assert len(set(came_back)) == 20
     assert max(came_back) - min(came_back) < 1
+
+
+async def test_model_that_only_ever_falls_silent_is_given_up_after_some_minutes() -> None:
+    calls = 0
+
+    async def silent() -> None:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(120)
+        raise StreamBroken("silent")
+
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(StreamBroken):
+        await ask_again(silent, lambda *_: None)
+
+    assert calls == 2
+    assert asyncio.get_running_loop().time() - began < 300

@@ -1,6 +1,7 @@
 """What the operator sets, and what they are told when it is wrong."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -192,6 +193,7 @@ def test_openai_itself_needs_a_key_also_when_its_url_is_set(url: str) -> None:
         ("OPENAI_TIMEOUT", "0"),
         ("OPENAI_TIMEOUT", "inf"),
         ("DATABASE_URL", "mysql://localhost/bot"),
+        ("DATABASE_URL", "sqlite://bot.db"),
         ("DATABASE_URL", "postgres://bot:pass@localhost/bot"),
         ("PORT", "http"),
         ("PORT", "65536"),
@@ -280,11 +282,28 @@ def test_system_prompt_may_hold_anything() -> None:
         ("sqlite:///bot.db", "sqlite+aiosqlite:///bot.db"),
         ("sqlite:////data/bot.db", "sqlite+aiosqlite:////data/bot.db"),
         ("sqlite+aiosqlite:///bot.db", "sqlite+aiosqlite:///bot.db"),
-        ("sqlite://", "sqlite+aiosqlite://"),
     ],
 )
 def test_database_is_a_file_or_a_sqlite_url(text: str, url: str) -> None:
     assert database_url(text) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite+aiosqlite://",
+        ":memory:",
+        "sqlite:///file::memory:?uri=true",
+        "sqlite:///file:bot?mode=memory&uri=true",
+    ],
+)
+def test_database_in_memory_is_refused(url: str) -> None:
+    [problem] = problems(SOCKET, DATABASE_URL=url)
+
+    assert problem.startswith("DATABASE_URL must name a file: in memory everything is lost")
 
 
 # -- secrets
@@ -298,11 +317,29 @@ def test_secrets_do_not_show() -> None:
     assert "gpt-4o-mini" in shown
 
 
-def test_password_in_a_url_does_not_show() -> None:
-    values = read(SOCKET, OPENAI_BASE_URL="https://ana:hunter2@proxy.example/v1")
+@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "SLACK_API_URL"])
+@pytest.mark.parametrize("user", ["ana:hunter2", "ana", ""])
+def test_url_with_a_password_is_refused(name: str, user: str) -> None:
+    [problem] = problems(SOCKET, **{name: f"https://{user}@proxy.example/v1"})
 
-    assert "hunter2" not in repr(values)
-    assert values.openai_base_url == "https://ana:hunter2@proxy.example/v1"
+    assert problem == f"{name} must not hold a user name or password"
+
+
+@pytest.mark.parametrize(
+    ("name", "placeholder"),
+    [
+        ("SLACK_BOT_TOKEN", "xoxb-..."),
+        ("SLACK_APP_TOKEN", "xapp-..."),
+        ("OPENAI_API_KEY", "sk-..."),
+    ],
+)
+def test_placeholder_of_the_example_is_refused(name: str, placeholder: str) -> None:
+    example = (Path(__file__).parents[2] / ".env.example").read_text()
+
+    [problem] = problems(SOCKET, **{name: placeholder})
+
+    assert f"\n{name}={placeholder}\n" in example
+    assert problem.startswith(f"{name} is still the placeholder of .env.example")
 
 
 def test_settings_are_values() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from bot import errors
 from bot.draft import PART_LIMIT, Draft, Part
 from bot.messages import TurnKey
-from bot.views import TEXT_LIMIT, WORDLESS, escape, notice_message, reply_message
+from bot.views import TEXT_LIMIT, escape, notice_message, reply_message, wordless
+from tests.core.fakes import question
 from tests.core.ping_finder import pings
 
 TURN = TurnKey("T1", "C1", "1700000000.000100")
@@ -160,7 +161,7 @@ def test_cutting_the_fallback_makes_no_ping(before: int) -> None:
 
 def sentences() -> list[str]:
     known = [error.sentence for error in every_error()]
-    return [*known, WORDLESS]
+    return [*known, wordless(question()), wordless(question(channel="D1"))]
 
 
 def every_error() -> list[errors.BotError]:
@@ -234,3 +235,8 @@ def test_log_reads_what_the_person_does_not() -> None:
     )
     assert str(errors.SlackRefused("chat.update", "msg_too_long")) == "chat.update: msg_too_long"
     assert errors.RateLimited("Slack", 3.0).retry_after == 3.0
+
+
+def test_nobody_is_told_in_a_direct_message_to_write_one() -> None:
+    assert "direct message" in wordless(question())
+    assert "direct message" not in wordless(question(channel="D1"))

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from bot.playground.demo import inherited
-from bot.playground.slack import LocalSlack
+from bot.playground.slack import Fault, LocalSlack
 from tests.bot_process import running, started
 from tests.process.conftest import Stage, local_servers
 
@@ -93,6 +93,81 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
     assert status == 1
     assert f"PORT {port} cannot be had" in said
+
+
+async def test_a_port_that_is_taken_is_named_also_while_slack_is_away(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        async with asyncio.timeout(20):
+            status, said = await command(
+                tmp_path,
+                SLACK_BOT_TOKEN="xoxb-1",
+                SLACK_APP_TOKEN="xapp-1",
+                SLACK_API_URL=f"http://127.0.0.1:{free_port()}/",
+                OPENAI_API_KEY="sk-none",
+                PORT=port,
+            )
+
+    assert status == 1
+    assert f"PORT {port} cannot be had" in said
+
+
+def socket_env(slack: LocalSlack, **env: str) -> dict[str, str]:
+    return {
+        "SLACK_BOT_TOKEN": slack.bot_token,
+        "SLACK_APP_TOKEN": slack.app_token,
+        "SLACK_API_URL": slack.api_url,
+        "OPENAI_API_KEY": "sk-none",
+        **env,
+    }
+
+
+@pytest.mark.parametrize("method", ["auth.test", "apps.connections.open"])
+async def test_sigterm_ends_a_bot_that_waits_for_slack(method: str) -> None:
+    async with LocalSlack() as slack:
+        slack.faults.add(method, Fault.unavailable(), times=None)
+        async with started(socket_env(slack)) as bot:
+            await bot.says("slack.unreachable")
+            async with asyncio.timeout(4):
+                assert await bot.stop() == 0
+
+
+async def test_sigterm_ends_a_bot_that_gets_no_socket_and_no_ticket_is_logged() -> None:
+    async with LocalSlack() as slack:
+        slack.faults.refuse_sockets = True
+        async with started(socket_env(slack)) as bot:
+            await bot.says("connect")  # "Failed to connect (error: 503, ...", says the SDK
+            async with asyncio.timeout(4):
+                assert await bot.stop() == 0
+            assert "ticket=***" in bot.log
+            assert "Traceback" not in bot.log
+
+
+async def test_health_is_told_from_the_start_to_the_end() -> None:
+    port = free_port()
+
+    async def health(session: aiohttp.ClientSession) -> tuple[int, str]:
+        async with session.get(f"http://127.0.0.1:{port}/healthz") as answer:
+            return answer.status, (await answer.json())["status"]
+
+    async with local_servers() as (slack, model), aiohttp.ClientSession() as session:
+        slack.faults.add("auth.test", Fault.unavailable(), times=None)
+        env = socket_env(slack, OPENAI_BASE_URL=model.base_url, PORT=str(port))
+        async with started(env) as bot:
+            await bot.says("slack.unreachable")
+            assert await health(session) == (503, "starting")
+            slack.faults.clear()
+            await bot.says("bot.started")
+            assert await health(session) == (200, "ok")
+            stage = Stage(slack, model, bot)
+            ts = await stage.ask("[[rate 60]] [[tokens 120]]")
+            await slack.until(lambda: stage.replies(ts))
+            bot.process.send_signal(signal.SIGTERM)
+            await bot.says("bot.stopping")
+            assert await health(session) == (503, "stopping")
+            assert await bot.process.wait() == 0
 
 
 async def test_over_http_questions_are_answered_and_health_is_shown() -> None:
@@ -243,6 +318,60 @@ async def test_check_warns_of_a_disk_that_is_thrown_away(tmp_path: Path) -> None
         _, said = await check(slack, tmp_path, OPENAI_BASE_URL=model.base_url, DYNO="web.1")
 
     assert "on Heroku is lost at each restart" in said
+
+
+async def test_check_tells_the_operator_what_does_not_answer(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        slack.faults.add("auth.test", Fault.unavailable(), times=None)
+        status, said = await check(slack, tmp_path, OPENAI_BASE_URL=model.base_url)
+
+        assert status == 1
+        assert "SLACK_BOT_TOKEN: Slack does not answer: auth.test: HTTP 503." in said
+        assert "ask again" not in said
+        assert [call.method for call in slack.calls].count("auth.test") == 1
+
+
+async def test_check_shows_no_key_in_the_models_address(tmp_path: Path) -> None:
+    base = f"http://127.0.0.1:{free_port()}/v1"
+    async with LocalSlack() as slack:
+        _, said = await check(slack, tmp_path, OPENAI_BASE_URL=f"{base}?key=hunter2")
+
+    assert f"at {base}: The model does not answer" in said
+    assert "hunter2" not in said
+
+
+async def test_check_live_deletes_a_post_whose_answer_was_lost(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        slack.faults.add("chat.postMessage", Fault.lost_answer(), skip=2)
+        _, said = await check(
+            slack, tmp_path, "--live", "C0GENERAL", OPENAI_BASE_URL=model.base_url
+        )
+
+        assert "Live, metadata: Slack does not answer" in said
+        assert "Live: the trial messages are deleted" in said
+        assert slack.screen("general") == []
+
+
+async def test_check_live_says_that_its_first_post_may_be_left(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        slack.faults.add("chat.postMessage", Fault.lost_answer())
+        _, said = await check(
+            slack, tmp_path, "--live", "C0GENERAL", OPENAI_BASE_URL=model.base_url
+        )
+
+    assert "a trial message may be left in C0GENERAL" in said
+    assert "are deleted" not in said
+
+
+async def test_check_live_counts_what_it_could_not_look_for(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        slack.faults.add("chat.postMessage", Fault.lost_answer(), skip=4)
+        slack.faults.add("conversations.replies", Fault.unavailable(), times=None)
+        _, said = await check(
+            slack, tmp_path, "--live", "C0GENERAL", OPENAI_BASE_URL=model.base_url
+        )
+
+    assert "Live: 1 trial messages may be left in C0GENERAL" in said
 
 
 async def test_check_live_tries_a_channel_and_cleans_up(tmp_path: Path) -> None:

@@ -114,28 +114,28 @@ async def app(slack: LocalSlack, intake: Intake) -> AsyncIterator[AsyncApp]:
 @pytest.fixture
 async def events_url(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[str]:
     """The bot over HTTP; Slack sends its events there."""
-    async with server.http(app, healthy, host="127.0.0.1", port=0) as port:
+    async with server.http(over_http(app), host="127.0.0.1", port=0) as port:
         slack.request_url = f"http://127.0.0.1:{port}{server.EVENTS_PATH}"
         yield slack.request_url
 
 
 @pytest.fixture
-async def is_connected(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[server.IsHealthy]:
+async def is_connected(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[server.IsConnected]:
     """The bot over Socket Mode."""
     async with over_socket(slack, app) as is_connected:
         yield is_connected
 
 
 @asynccontextmanager
-async def over_socket(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[server.IsHealthy]:
+async def over_socket(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[server.IsConnected]:
     async with connected(None, api_url=slack.api_url) as client:
         url = await socket_url(client, slack.app_token)
     async with server.socket_mode(app, slack.app_token, url) as is_connected:
         yield is_connected
 
 
-async def healthy() -> bool:
-    return True
+def over_http(app: AsyncApp | None) -> server.Door:
+    return server.Door(over_http=True, app=app)
 
 
 def signed(
@@ -410,6 +410,18 @@ async def test_body_that_slack_does_not_send_is_refused(
     assert desk.accepted == []
 
 
+@pytest.mark.parametrize("event", [None, "type", ["type"], 17])
+async def test_event_that_is_no_object_is_refused(
+    events_url: str, session: aiohttp.ClientSession, desk: Desk, event: object
+) -> None:
+    body = json.dumps(payloads.event_callback({}) | {"event": event}).encode()
+
+    status, _ = await send(session, events_url, body, signed(body))
+
+    assert status == 400
+    assert desk.accepted == []
+
+
 async def test_body_may_be_large_and_not_larger(
     events_url: str, session: aiohttp.ClientSession, desk: Desk
 ) -> None:
@@ -441,19 +453,71 @@ async def test_health_is_told(events_url: str, session: aiohttp.ClientSession) -
         assert await response.json() == {"status": "ok"}
 
 
-async def test_lost_connection_is_ill_health(session: aiohttp.ClientSession) -> None:
-    async def unhealthy() -> bool:
+async def test_lost_connection_is_ill_health(app: AsyncApp, session: aiohttp.ClientSession) -> None:
+    async def lost() -> bool:
         return False
 
+    door = server.Door(over_http=False, app=app, is_connected=lost)
+
     async with (
-        server.http(None, unhealthy, host="127.0.0.1", port=0) as port,
+        server.http(door, host="127.0.0.1", port=0) as port,
         session.get(f"http://127.0.0.1:{port}/healthz") as response,
     ):
         assert response.status == 503
+        assert await response.json() == {"status": "not connected to Slack"}
+
+
+async def test_before_the_bot_is_ready_events_are_refused_and_health_is_bad(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with server.http(over_http(None), host="127.0.0.1", port=0) as port:
+        status, _ = await send(session, f"http://127.0.0.1:{port}/slack/events", b"{}", {})
+        async with session.get(f"http://127.0.0.1:{port}/healthz") as response:
+            health = await response.json()
+
+    assert (status, response.status, health) == (503, 503, {"status": "starting"})
+
+
+async def unfinished(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A client that sends the head of a request, and never its body."""
+    port = int(url.removeprefix("http://127.0.0.1:").split("/")[0])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST {server.EVENTS_PATH} HTTP/1.1\r\nHost: bot\r\nContent-Length: 100\r\n\r\n"
+    writer.write(head.encode())
+    await writer.drain()
+    return reader, writer
+
+
+async def test_request_that_does_not_end_is_given_up(
+    events_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "BODY_WITHIN", 0.05)
+
+    reader, writer = await unfinished(events_url)
+    async with asyncio.timeout(5):
+        first = await reader.readline()
+    writer.close()
+
+    assert first.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_request_that_does_not_end_holds_no_shutdown(
+    app: AsyncApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "BODY_WITHIN", 60.0)
+    loop = asyncio.get_running_loop()
+
+    async with server.http(over_http(app), host="127.0.0.1", port=0) as port:
+        _, writer = await unfinished(f"http://127.0.0.1:{port}/")
+        await asyncio.sleep(0.1)
+        began = loop.time()
+    writer.close()
+
+    assert loop.time() - began < server.CLOSES_WITHIN + 1.0
 
 
 async def test_with_socket_mode_no_events_come_over_http(session: aiohttp.ClientSession) -> None:
-    async with server.http(None, healthy, host="127.0.0.1", port=0) as port:
+    async with server.http(server.Door(over_http=False), host="127.0.0.1", port=0) as port:
         status, _ = await send(session, f"http://127.0.0.1:{port}/slack/events", b"{}", {})
 
     assert status == 404
@@ -463,7 +527,7 @@ async def test_port_that_is_taken_is_an_error(events_url: str) -> None:
     port = int(events_url.removeprefix("http://127.0.0.1:").split("/")[0])
 
     with pytest.raises(OSError, match=f"{port}"):
-        async with server.http(None, healthy, host="127.0.0.1", port=port):
+        async with server.http(server.Door(over_http=False), host="127.0.0.1", port=port):
             pass
 
 
@@ -498,6 +562,23 @@ async def test_answers_under_way_may_finish(intake: Intake, desk: Desk) -> None:
     after = await intake.finished(within=5)
 
     assert (before, after) == (False, True)
+    assert len(desk.answered) == 1
+
+
+async def test_question_that_is_being_written_down_at_the_close_is_answered(
+    intake: Intake, desk: Desk
+) -> None:
+    desk.may_accept.clear()
+    taking = asyncio.create_task(intake.on_event({"event": mention()}))
+    await desk.until_accepted()
+    intake.close()
+
+    before = await intake.finished(within=0.01)
+    desk.may_accept.set()
+    after = await intake.finished(within=5)
+
+    assert (before, after) == (False, True)
+    assert await taking is None  # acknowledged
     assert len(desk.answered) == 1
 
 
@@ -542,7 +623,7 @@ async def test_client_secret_in_the_environment_makes_no_oauth_app(
 
     async with connected(None, api_url=slack.api_url) as client:
         app = bolt_app(intake, BOT, client, signing_secret=slack.signing_secret)
-        async with server.http(app, healthy, host="127.0.0.1", port=0) as port:
+        async with server.http(over_http(app), host="127.0.0.1", port=0) as port:
             slack.request_url = f"http://127.0.0.1:{port}/slack/events"
             await slack.say("general", "Ana", f"{MENTION} why?")
             await slack.deliveries[0].wait()
@@ -572,7 +653,7 @@ async def test_what_people_write_is_in_no_log(
 
 
 async def test_question_comes_over_the_socket(
-    slack: LocalSlack, is_connected: server.IsHealthy, desk: Desk
+    slack: LocalSlack, is_connected: server.IsConnected, desk: Desk
 ) -> None:
     await slack.say("general", "Ana", f"{MENTION} why?")
     await slack.deliveries[0].wait()
@@ -582,7 +663,7 @@ async def test_question_comes_over_the_socket(
 
 
 async def test_acknowledgement_does_not_wait_for_answers(
-    slack: LocalSlack, is_connected: server.IsHealthy, desk: Desk
+    slack: LocalSlack, is_connected: server.IsConnected, desk: Desk
 ) -> None:
     desk.may_answer.clear()
     for number in range(50):
@@ -601,7 +682,7 @@ async def test_acknowledgement_does_not_wait_for_answers(
 
 
 async def test_unaccepted_question_is_not_acknowledged_and_comes_again(
-    slack: LocalSlack, is_connected: server.IsHealthy, desk: Desk
+    slack: LocalSlack, is_connected: server.IsConnected, desk: Desk
 ) -> None:
     slack.redelivery_after = IMPATIENT
     desk.errors = [OSError("disk full")]
@@ -614,7 +695,7 @@ async def test_unaccepted_question_is_not_acknowledged_and_comes_again(
 
 
 async def test_closed_intake_acknowledges_no_question_over_the_socket(
-    slack: LocalSlack, is_connected: server.IsHealthy, desk: Desk, intake: Intake
+    slack: LocalSlack, is_connected: server.IsConnected, desk: Desk, intake: Intake
 ) -> None:
     slack.redelivery_after = IMPATIENT
     intake.close()
@@ -631,7 +712,7 @@ async def test_closed_intake_acknowledges_no_question_over_the_socket(
 
 
 async def test_connection_is_made_again_when_slack_asks(
-    slack: LocalSlack, is_connected: server.IsHealthy, desk: Desk
+    slack: LocalSlack, is_connected: server.IsConnected, desk: Desk
 ) -> None:
     await slack.disconnect()
     await slack.until(lambda: slack.connections == 1)

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import logging
 import math
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -29,7 +31,7 @@ from bot.errors import (
     Unavailable,
 )
 from bot.messages import ChatMessage, Delta, Usage
-from bot.openai_model import OpenAIModel, retry_after
+from bot.openai_model import OpenAIModel, _Events, retry_after
 from bot.playground.model import LocalModel, ModelFault
 from bot.playground.model.answers import prose
 
@@ -353,6 +355,57 @@ async def test_keep_alives_without_a_word_are_a_stall() -> None:
     assert str(error) == "the model: only keep-alives"
 
 
+async def test_reasoning_without_text_is_no_silence() -> None:
+    thinking = {"choices": [{"index": 0, "delta": {"reasoning_content": "Hm."}}]}
+    requests = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal requests
+        requests += 1
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for said in [*[thinking] * 40, chunk("done"), STOP]:
+            await response.write(f"data: {json.dumps(said)}\n\n".encode())
+            await asyncio.sleep(0.01)
+        return response
+
+    async with serving(handler) as url, asking(url, timeout=0.05) as model:
+        assert await answer(model) == "done"
+
+    assert requests == 1
+
+
+async def test_line_without_an_end_breaks_the_stream_after_a_mebibyte() -> None:
+    written = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal written
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(f"data: {json.dumps(chunk('so far'))}\n\ndata: ".encode())
+        with suppress(ConnectionError):
+            while written < 64 * 2**20:
+                await response.write(b"x" * 2**16)
+                written += 2**16
+        return response
+
+    text, error = await failure_at(handler)
+
+    assert (text, str(error)) == ("so far", "the model: endless line")
+    assert 2**20 <= written < 32 * 2**20  # some of it waits in the sockets
+
+
+def test_long_line_in_many_small_reads_takes_no_time() -> None:
+    events, started = _Events(), time.process_time()
+    line = b"data: " + b"x" * 900_000
+
+    cut = [line[at : at + 7] for at in range(0, len(line), 7)]
+    lines = [found for data in [*cut, b"\n"] for found in events.feed(data)]
+
+    assert lines == [line[6:]]
+    assert time.process_time() - started < 2  # seconds; each read once takes a tenth of one
+
+
 @pytest.mark.parametrize(
     ("code", "kind"), [("insufficient_quota", QuotaUsedUp), ("server_error", StreamBroken)]
 )
@@ -475,6 +528,14 @@ def test_retry_after_may_be_a_date() -> None:
     ("status", "body", "kind"),
     [
         (404, {"error": "model 'x' not found, try pulling it first"}, ModelNotFound),
+        (404, {"object": "error", "message": "no x", "code": 404}, ModelNotFound),
+        (404, {"detail": "Not Found"}, RequestRefused),
+        (404, {"error": {"message": "Invalid URL (POST /chat)", "code": None}}, RequestRefused),
+        (404, "404 page not found", RequestRefused),
+        (403, {"error": {"code": 403, "message": "x requires moderation and your input was flagged "
+                         "for \"violence\""}}, ContentFiltered),
+        (400, {"error": {"code": "content_policy_violation", "message": "no"}}, ContentFiltered),
+        (503, {"error": {"message": "the moderation is overloaded"}}, Unavailable),
         (400, {"error": "the prompt exceeds the context length"}, QuestionTooLong),
         (400, {"detail": "This model's maximum context length is 4096 tokens"}, QuestionTooLong),
         (400, [{"error": {"code": 400, "message": "input is too long"}}], QuestionTooLong),
@@ -497,6 +558,21 @@ async def test_errors_of_compatible_servers_are_understood(
     _, error = await failure_at(answering(body, status))
 
     assert type(error) is kind
+
+
+async def test_missing_page_is_refused_with_a_word_about_the_address() -> None:
+    _, error = await failure_at(answering({"detail": "Not Found"}, 404))
+
+    assert str(error).startswith("HTTP 404 ")
+    assert str(error).endswith(": is OPENAI_BASE_URL right?")
+
+
+async def test_address_that_no_request_can_be_sent_to_is_refused() -> None:
+    async with asking("http://user:hunter3@127.0.0.1:9/v1") as model:
+        _, error = await failure(model)
+
+    assert type(error) is RequestRefused
+    assert str(error) == "the address of the model's server cannot be used: ValueError"
 
 
 # ---- parameters that a server refuses
@@ -596,6 +672,78 @@ async def test_refusal_of_something_else_changes_no_parameter(body: object) -> N
     assert all({"temperature", "max_completion_tokens"} <= set(body) for body in bodies)
 
 
+def with_context(limit: int, bodies: list[dict[str, Any]], *, prompt: int = 200) -> Handler:
+    """vLLM's, which takes the limit on the answer as part of the context."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        bodies.append(await request.json())
+        cap = bodies[-1]["max_completion_tokens"]
+        if prompt + cap <= limit:
+            return await streaming(chunk("ok"), STOP)(request)
+        said = (
+            f"This model's maximum context length is {limit} tokens. However, you requested "
+            f"{prompt + cap} tokens ({prompt} in the messages, {cap} in the completion)."
+        )
+        return await answering({"object": "error", "message": said, "code": 400}, 400)(request)
+
+    return handler
+
+
+def caps(bodies: list[dict[str, Any]]) -> list[int]:
+    return [body["max_completion_tokens"] for body in bodies]
+
+
+async def test_limit_that_leaves_no_room_is_lowered_from_then_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    bodies: list[dict[str, Any]] = []
+
+    async with (
+        serving(with_context(4096, bodies)) as url,
+        asking(url, max_tokens=4000) as model,
+    ):
+        answers = [await answer(model) for _ in range(2)]
+
+    assert answers == ["ok", "ok"]
+    assert caps(bodies) == [4000, 2000, 2000]
+    assert caplog.text.count("model.parameter_lowered") == 1
+
+
+async def test_limit_is_not_lowered_for_ever() -> None:
+    bodies: list[dict[str, Any]] = []
+
+    async with serving(with_context(0, bodies)) as url, asking(url, max_tokens=1000) as model:
+        _, error = await failure(model)
+
+    assert type(error) is QuestionTooLong
+    assert caps(bodies) == [1000, 500, 256]
+
+
+async def test_limit_stays_where_the_prompt_is_longer() -> None:
+    bodies: list[dict[str, Any]] = []
+    handler = with_context(4096, bodies, prompt=5000)
+
+    async with serving(handler) as url, asking(url, max_tokens=1000) as model:
+        _, error = await failure(model, "word " * 4000)
+
+    assert type(error) is QuestionTooLong
+    assert caps(bodies) == [1000]
+
+
+async def test_many_streams_lower_the_limit_once() -> None:
+    bodies: list[dict[str, Any]] = []
+
+    async with (
+        serving(with_context(4096, bodies)) as url,
+        asking(url, max_tokens=4000) as model,
+    ):
+        answers = await asyncio.gather(*(answer(model) for _ in range(10)))
+
+    assert answers == ["ok"] * 10
+    assert set(caps(bodies)) == {4000, 2000}
+
+
 # ---- keys, and what errors tell
 
 
@@ -673,6 +821,41 @@ async def test_odd_chunk_without_text_does_no_harm(odd: object) -> None:
     assert await answer_to(streaming(chunk("before "), odd, chunk("after"), STOP)) == (
         "before after"
     )
+
+
+async def test_empty_event_does_no_harm() -> None:
+    assert await answer_to(streaming(chunk("before "), "", chunk("after"), STOP)) == "before after"
+
+
+def torn(*halves: str) -> Handler:
+    """Each in its own read, as JSON.stringify writes what is no whole character."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for said in [*map(chunk, halves), STOP]:
+            await response.write(f"data: {json.dumps(said)}\n\n".encode())
+            await asyncio.sleep(0.01)
+        return response
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("halves", "text"),
+    [
+        (["so \ud83d", "\ude00!"], "so 😀!"),
+        (["\ud83d", "", "\ude00"], "😀"),
+        (["\ud83d", "\ude00\ud83d", "\ude01"], "😀😁"),
+        (["\ud83d", "alone"], "\ufffdalone"),
+        (["\ud83d", "\ud83d", "\ude00"], "\ufffd😀"),
+        (["second \ude00", "alone"], "second \ufffdalone"),
+        (["at the end \ud83d"], "at the end \ufffd"),
+    ],
+)
+async def test_halves_of_a_character_are_joined(halves: list[str], text: str) -> None:
+    assert await answer_to(streaming(*map(chunk, halves), STOP)) == text
+    assert await answer_to(torn(*halves)) == text
 
 
 async def test_text_may_come_in_parts() -> None:
