@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from bot.store import opened, sqlite_path
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 1 with the reason on standard error."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter shows "?"
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         return int(options.run(options, environment()) or 0)
     except SettingsError as error:
@@ -34,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
         return _fail(f"DATABASE_URL: the database cannot be used: {reason}")
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
 
@@ -46,14 +53,17 @@ def environment() -> Mapping[str, str]:
     # Bolt turns into a multi-workspace OAuth app, and drops our token, where it sees these two.
     for name in ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"):
         os.environ.pop(name, None)
-    from_file = {name: value for name, value in dotenv_values(Path(".env")).items() if value}
-    return {**from_file, **os.environ}
+    try:
+        values = dotenv_values(Path(".env"))
+    except (UnicodeDecodeError, OSError) as error:
+        raise SettingsError([f".env cannot be read: {error}"]) from error
+    return {**{name: value for name, value in values.items() if value}, **os.environ}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bot", description="An LLM bot for Slack.")
     parser.set_defaults(run=_serve)
-    commands = parser.add_subparsers(title="commands", metavar="")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     command = commands.add_parser("serve", help="run the bot (the default)")
     command.set_defaults(run=_serve)
     command = commands.add_parser("usage", help="print tokens and answers per channel")

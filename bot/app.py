@@ -13,7 +13,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.gate import question_from
-from bot.logs import event, where
+from bot.logs import broke, event
 from bot.messages import Identity, Question
 
 log = logging.getLogger(__name__)
@@ -122,13 +122,7 @@ async def on_error(error: Exception) -> BoltResponse:
     """Acknowledges what nobody listens to; what failed stays unacknowledged, so it comes again."""
     if isinstance(error, BoltUnhandledRequestError):
         return BoltResponse(status=200)
-    event(
-        log,
-        "event.failed",
-        level=logging.ERROR,
-        type=type(error).__name__,
-        where=where(error),
-    )
+    broke(log, "event.failed", error)
     return BoltResponse(status=500)
 
 

@@ -36,6 +36,9 @@ SCOPES: Mapping[str, str] = {
     "users:read": "call people by their names",
 }
 
+# The README says how to do without.
+DISPENSABLE = frozenset({"assistant:write"})
+
 # Variables that platforms set whose disks do not outlive a restart.
 THROW_AWAY_DISKS: Mapping[str, str] = {
     "DYNO": "Heroku",
@@ -88,7 +91,7 @@ async def _check_bot_token(client: AsyncWebClient) -> tuple[Identity | None, lis
         return None, [Finding("WRONG", f"SLACK_BOT_TOKEN: {_in_words(error)}")]
     missing = [
         Finding(
-            "WRONG",
+            "note" if scope in DISPENSABLE else "WRONG",
             f"Scope {scope} is missing, so the bot cannot {SCOPES[scope]}. Add it on the app's "
             "OAuth & Permissions page and reinstall the app.",
         )
@@ -104,8 +107,12 @@ async def _check_app_token(client: AsyncWebClient, app_token: str) -> Finding:
     except BotError as error:
         return Finding(
             "WRONG",
-            f"SLACK_APP_TOKEN: {_in_words(error)} It must have the scope connections:write, and "
-            "Socket Mode must be on.",
+            f"SLACK_APP_TOKEN: {_in_words(error)}"
+            + (
+                " It must have the scope connections:write, and Socket Mode must be on."
+                if isinstance(error, SlackRefused)
+                else ""
+            ),
         )
     return Finding("ok", "SLACK_APP_TOKEN: Slack gives Socket Mode connections")
 

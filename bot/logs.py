@@ -12,6 +12,8 @@ from typing import Any
 # OpenAI SDK whole requests), so LOG_LEVEL speaks to our loggers only.
 LIBRARY_LEVEL = logging.WARNING
 
+OURS = Path(__file__).parent
+
 # Secrets by their form, as errors of libraries quote them: Slack's tokens and OpenAI's keys, the
 # values of a URL's query (the address of a socket holds a ticket), a URL's user and password.
 SECRETS = (
@@ -27,10 +29,29 @@ def event(logger: logging.Logger, name: str, *, level: int = logging.INFO, **fie
         logger.log(level, "%s", name, extra={"fields": fields})
 
 
+def broke(logger: logging.Logger, name: str, error: BaseException, **fields: Any) -> None:
+    """Logs an unexpected error by its type and place: its message may quote anything.
+
+    A database's own sentence ("database is locked") quotes nobody, and is kept.
+    """
+    reason = getattr(error, "orig", None)
+    known = fields | ({"reason": reason} if reason else {})
+    event(
+        logger,
+        name,
+        level=logging.ERROR,
+        type=type(error).__name__,
+        where=where(error),
+        **known,
+    )
+
+
 def where(error: BaseException) -> str:
-    """The way of an unexpected error through our code, without its message."""
+    """The way of an unexpected error, ours and the last steps, without its message."""
     frames = traceback.extract_tb(error.__traceback__)
-    return ">".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-6:])
+    ours = [frame for frame in frames[:-3] if Path(frame.filename).parent == OURS]
+    steps = [*ours[-3:], *frames[-3:]]
+    return ">".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in steps)
 
 
 class LineFormatter(logging.Formatter):

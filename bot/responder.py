@@ -20,7 +20,7 @@ from bot.errors import (
     Transient,
 )
 from bot.gate import is_wordless
-from bot.logs import event, where
+from bot.logs import broke, event
 from bot.messages import (
     ChatMessage,
     Delta,
@@ -248,14 +248,7 @@ class Responder:
             event(log, "reply.failed", level=logging.ERROR, channel=question.channel, reason=error)
         except Exception as error:
             meter.outcome, meter.is_over = "failed", True
-            event(
-                log,
-                "reply.broke",
-                level=logging.ERROR,
-                channel=question.channel,
-                type=type(error).__name__,
-                where=where(error),
-            )
+            broke(log, "reply.broke", error, channel=question.channel)
 
     async def _record(self, question: Question, meter: Meter, *, ended: float) -> None:
         first = meter.first_delta
@@ -275,7 +268,7 @@ class Responder:
             await self._ledger.record(record)
         except Exception as error:
             # The answer stands; the line above still holds its numbers.
-            event(log, "usage.not_recorded", level=logging.ERROR, type=type(error).__name__)
+            broke(log, "usage.not_recorded", error)
 
 
 def _log_failure(error: BaseException) -> None:
@@ -289,13 +282,7 @@ def _log_failure(error: BaseException) -> None:
             reason=str(error),
         )
     else:
-        event(
-            log,
-            "answer.broke",
-            level=logging.ERROR,
-            type=type(error).__name__,
-            where=where(error),
-        )
+        broke(log, "answer.broke", error)
 
 
 def _now() -> float:

@@ -64,11 +64,11 @@ def model_of(settings: Settings) -> OpenAIModel:
 
 
 def responder_of(
-    settings: Settings, *, bot: Identity, client: AsyncWebClient, model: OpenAIModel, store: Store
+    settings: Settings, *, bot: Identity, chat: slack.SlackChat, model: OpenAIModel, store: Store
 ) -> Responder:
     return Responder(
         bot=bot,
-        chat=slack.SlackChat(client, bot),
+        chat=chat,
         model=model,
         ledger=store.ledger,
         turnstile=Turnstile(Pacer()),
@@ -85,7 +85,9 @@ async def _listen(stack: AsyncExitStack, settings: Settings, door: server.Door) 
     try:
         return await stack.enter_async_context(server.http(door, host=settings.host, port=port))
     except OSError as error:
-        raise CannotStart(f"PORT {port} cannot be had: {error.strerror}.") from error
+        raise CannotStart(
+            f"PORT {port} cannot be had on HOST {settings.host}: {error.strerror}."
+        ) from error
 
 
 async def _start(
@@ -98,7 +100,9 @@ async def _start(
     bot = await _patiently(slack.identify, client, "SLACK_BOT_TOKEN")
     model = model_of(settings)
     stack.push_async_callback(model.close)
-    responder = responder_of(settings, bot=bot, client=client, model=model, store=store)
+    chat = slack.SlackChat(client, bot)
+    stack.push_async_callback(chat.close)
+    responder = responder_of(settings, bot=bot, chat=chat, model=model, store=store)
     intake = Intake(bot, accept=store.turns.accept, answer=responder.answer)
     await _receive(stack, settings, bot, intake, door)
     mode = "Socket Mode" if settings.uses_socket_mode else "HTTP"

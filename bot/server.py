@@ -13,6 +13,7 @@ from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 
+from bot.logs import event
 from bot.slack import proxy_for, quiet_logger
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,10 @@ async def http(door: Door, *, host: str, port: int) -> AsyncIterator[int]:
             _check_event_form(bolt_request)
         except Exception:  # Bolt trips in many ways over what is no form and no JSON object
             return web.Response(status=400, text="This is not what Slack sends.")
-        return await to_aiohttp_response(await door.app.async_dispatch(bolt_request))
+        answer = await door.app.async_dispatch(bolt_request)
+        if answer.status == 401:  # a wrong secret, a wrong clock, or somebody else
+            event(log, "request.rejected", level=logging.WARNING, reason="signature")
+        return await to_aiohttp_response(answer)
 
     async def health(_: web.Request) -> web.Response:
         status = await door.status()

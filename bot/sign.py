@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from bot.errors import BotError, SlackRefused, Unavailable
-from bot.logs import event, where
+from bot.logs import broke, event
 from bot.messages import Question
 from bot.retries import until_it_lands
 
@@ -92,13 +92,7 @@ class Sign:
             with suppress(BotError):
                 await self._remove(is_late=await self._stand())
         except Exception as error:
-            event(
-                log,
-                "sign.failed",
-                level=logging.ERROR,
-                type=type(error).__name__,
-                where=where(error),
-            )
+            broke(log, "sign.failed", error)
 
     async def _stand(self) -> bool:
         """Whether Slack may have shown the post before what was put up last."""

@@ -269,7 +269,9 @@ def test_mention_alone_is_wordless(text: str) -> None:
     assert is_wordless(question(text), BOT)
 
 
-@pytest.mark.parametrize("text", ["<@UBOT> why?", "<@UBOT> ?", "??", "<@UBEN>", "<@UBOT> :+1:", "👍", "+", "1."])
+@pytest.mark.parametrize(
+    "text", ["<@UBOT> why?", "<@UBOT> ?", "??", "<@UBEN>", "<@UBOT> :+1:", "👍", "+", "1."]
+)
 def test_anything_more_is_not(text: str) -> None:
     assert not is_wordless(question(text), BOT)
 

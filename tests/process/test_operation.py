@@ -92,7 +92,7 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
             )
 
     assert status == 1
-    assert f"PORT {port} cannot be had" in said
+    assert f"PORT {port} cannot be had on HOST 0.0.0.0" in said
 
 
 async def test_a_port_that_is_taken_is_named_also_while_slack_is_away(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ async def test_a_port_that_is_taken_is_named_also_while_slack_is_away(tmp_path: 
             )
 
     assert status == 1
-    assert f"PORT {port} cannot be had" in said
+    assert f"PORT {port} cannot be had on HOST 0.0.0.0" in said
 
 
 def socket_env(slack: LocalSlack, **env: str) -> dict[str, str]:
@@ -396,3 +396,44 @@ async def test_the_playground_asks_one_question_without_slack_and_without_a_key(
     assert "\nIt works.\n" in said
     assert "outcome                 complete" in said
     assert os.listdir(tmp_path) == []
+
+
+async def test_check_only_notes_a_scope_that_one_can_do_without(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        slack.scopes.remove("assistant:write")
+        status, said = await check(slack, tmp_path, OPENAI_BASE_URL=model.base_url)
+
+    assert status == 0, said
+    assert "note   Scope assistant:write is missing" in said
+
+
+async def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"SYSTEM_PROMPT=Gr\xfc\xdfe\n")
+
+    status, said = await command(tmp_path, "usage")
+
+    assert status == 1
+    assert ".env cannot be read" in said
+    assert "Traceback" not in said
+
+
+async def test_make_hands_a_question_on_as_it_was_typed(tmp_path: Path) -> None:
+    typed = """He said "no" & paid $5; `touch made` $(touch made) 100 % 'sure'"""
+    makefile = Path(__file__).parents[2] / "Makefile"
+    commands = tmp_path / ".venv" / "bin"
+    commands.mkdir(parents=True)
+    (commands / "python").write_text('#!/bin/sh\nprintf "%s" "$4"\n')
+    (commands / "python").chmod(0o755)
+    (tmp_path / "requirements.txt").touch()
+    (commands.parent / "ready").touch()
+
+    process = await asyncio.create_subprocess_exec(
+        *("make", "-s", "-f", str(makefile), "demo", f"ASK={typed}"),
+        cwd=tmp_path,
+        env=inherited(os.environ),
+        stdout=subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+
+    assert said.decode() == f"--ask={typed}"
+    assert "made" not in os.listdir(tmp_path)
