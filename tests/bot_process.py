@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -103,3 +104,16 @@ async def _read(bot: BotProcess) -> None:
         async with bot.news:
             bot.lines.append(line.decode().rstrip())
             bot.news.notify_all()
+
+
+async def command(folder: Path, *words: str, **env: str) -> tuple[int, str]:
+    """``python -m bot`` with these words in an empty environment: its status and all it says."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", *words),
+        env=inherited(os.environ) | env,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
