@@ -183,9 +183,7 @@ class Reply:
     async def _show(self, step: _Step) -> None:
         # What comes from now on is not in this call.
         unseen_since, self._claim.since = self._claim.since, asyncio.get_running_loop().time()
-        question = self._question
-        view = views.plain_message if self._is_plain else views.reply_message
-        message = view(step.part, turn=question.key, number=step.number)
+        message = self._view(step.part, step.number)
         try:
             if step.ts is None:
                 await self._post(message)
@@ -220,10 +218,13 @@ class Reply:
         standing = self._messages[-1] if self._messages else _Message()
         if standing.ts and standing.part:
             part = replace(standing.part, notice=error.sentence, is_last=True, is_final=True)
-            number = len(self._messages) - 1
-            message = views.reply_message(part, turn=self._question.key, number=number)
+            message = self._view(part, len(self._messages) - 1)
             with suppress(BotError):
                 await self._chat.update(self._question.channel, standing.ts, message)
+
+    def _view(self, part: Part, number: int) -> dict[str, Any]:
+        view = views.plain_message if self._is_plain else views.reply_message
+        return view(part, turn=self._question.key, number=number)
 
     async def _post(self, message: dict[str, Any]) -> None:
         posted = _Message()
