@@ -59,13 +59,25 @@ async def until_it_lands(call: Callable[[], Awaitable[T]]) -> T:
     )
 
 
+async def until_reachable(call: Callable[[], Awaitable[T]]) -> T:
+    """For the start: without Slack there is nothing else to do but to wait for it."""
+    return await _persist(
+        call,
+        attempts=inf,
+        on_wait=lambda *_: None,
+        longest_wait=inf,
+        log_as="slack.unreachable",
+    )
+
+
 async def _persist(
     call: Callable[[], Awaitable[T]],
     *,
-    attempts: int,
+    attempts: float,
     on_wait: OnWait,
     longest_wait: float = LONGEST_WAIT,
     patience: float = inf,
+    log_as: str = "call.retried",
 ) -> T:
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + patience
@@ -78,7 +90,7 @@ async def _persist(
         wait = state.upcoming_sleep
         event(
             log,
-            "call.retried",
+            log_as,
             level=logging.WARNING,
             service=error.service,
             reason=error.reason,

@@ -8,17 +8,16 @@ from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from slack_sdk.web.async_client import AsyncWebClient
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
-from tenacity.wait import wait_exponential_jitter
 
 from bot import server, slack
 from bot.app import Intake, bolt_app
-from bot.errors import CannotStart, SlackRefused, Transient
+from bot.errors import CannotStart, SlackRefused
 from bot.logs import event
 from bot.messages import Identity
 from bot.openai_model import OpenAIModel
 from bot.pacing import Pacer
 from bot.responder import Responder
+from bot.retries import until_reachable
 from bot.settings import Settings
 from bot.store import Store, opened
 from bot.turnstile import Turnstile
@@ -154,21 +153,8 @@ async def _patiently(
     call: Callable[[AsyncWebClient], Awaitable[T]], client: AsyncWebClient, token_name: str
 ) -> T:
     """Waits for a Slack that cannot be reached, for ever; a wrong token is final."""
-
-    def before_sleep(state: RetryCallState) -> None:
-        event(log, "slack.unreachable", level=logging.WARNING, wait_s=state.upcoming_sleep)
-
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(Transient),
-        wait=wait_exponential_jitter(multiplier=1, max=30),
-        before_sleep=before_sleep,
-        reraise=True,
-    )
     try:
-        async for attempt in retrying:
-            with attempt:
-                return await call(client)
-        raise AssertionError("tenacity ends with a result or an error")
+        return await until_reachable(lambda: call(client))
     except SlackRefused as error:
         raise CannotStart(
             f"{token_name}: Slack does not accept it ({error.code}). "
