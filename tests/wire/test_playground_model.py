@@ -649,6 +649,21 @@ async def test_totals_tell_what_was_reported_from_what_was_used(pair: Pair) -> N
     assert model.usage_sent.generated == Usage(prompt_tokens=4 + 4 + 7, completion_tokens=80)
 
 
+async def test_each_change_of_a_request_is_told_with_its_number() -> None:
+    told: list[tuple[int, Request]] = []
+    async with running(tokens_per_second=500) as (model, client):
+        model.listeners.append(lambda number, request: told.append((number, request)))
+        for _ in range(2):
+            await ask(client, "[[tokens 30]]")
+
+    first = [request for number, request in told if number == 0]
+    tokens = [request.tokens_sent for request in first]
+    assert {number for number, _ in told} == {0, 1}
+    assert (first[0].body, first[-1].finished) == ({}, "complete")
+    assert (tokens, tokens[0], tokens[-1]) == (sorted(tokens), 0, 30)
+    assert len(set(tokens)) > 10
+
+
 async def test_until_says_what_was_there_instead(pair: Pair) -> None:
     model, client = pair
     await ask(client, "hello")

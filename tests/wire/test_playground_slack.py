@@ -14,7 +14,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.playground.slack import Call, Entry, Fault, LocalSlack
+from bot.playground.slack import Budget, Call, Entry, Fault, LocalSlack
 from bot.playground.slack.blocks import as_rich_text, visible_text
 from bot.playground.slack.limits import Limits, SlidingWindow, TokenBucket
 
@@ -321,6 +321,19 @@ async def test_reactions_are_counted_once(slack: LocalSlack, client: AsyncWebCli
         await client.reactions_remove(channel="C0GENERAL", timestamp=ts, name="eyes")
 
 
+async def test_reaction_is_taken_away_by_who_gave_it(slack: LocalSlack) -> None:
+    ts = await slack.say("general", "Ana", "hello")
+    for person in ("Ana", "Ben", "Ben"):
+        await slack.react("general", person, ts, "eyes")
+
+    await slack.unreact("general", "Chloe", ts, "eyes")
+    await slack.unreact("general", "Ana", ts, "eyes")
+    left = slack.reactions("general", ts)
+    await slack.unreact("general", "Ben", ts, "eyes")
+
+    assert (left, slack.reactions("general", ts)) == ({"eyes": ["U0BEN"]}, {})
+
+
 async def test_people_are_told_apart(slack: LocalSlack, client: AsyncWebClient) -> None:
     admin = await client.users_info(user="U0CHLOE")
     guest = await client.users_info(user="U0DAN")
@@ -503,6 +516,49 @@ def test_one_channel_takes_one_post_per_second() -> None:
     assert waits == [0.0, 0.5, 0.0]
 
 
+def test_window_tells_what_is_left_of_it() -> None:
+    limits = Limits({"chat.update": 2})
+    for now in (0.0, 10.0):
+        limits.admit("chat.update", None, now)
+
+    told = [limits.used(now)["chat.update"] for now in (10.0, 30.0, 60.0, 70.0)]
+
+    assert told == [Budget(2, 2, 50.0), Budget(2, 2, 30.0), Budget(1, 2, 0.0), Budget(0, 2, 0.0)]
+
+
+def test_bucket_tells_what_is_left_of_it() -> None:
+    limits = Limits({"chat.update": 2}, form=TokenBucket)
+    for now in (0.0, 0.0):
+        limits.admit("chat.update", None, now)
+
+    told = [limits.used(now)["chat.update"] for now in (0.0, 15.0, 30.0, 60.0)]
+
+    assert told == [Budget(2, 2, 30.0), Budget(2, 2, 15.0), Budget(1, 2, 0.0), Budget(0, 2, 0.0)]
+
+
+@pytest.mark.parametrize("form", [SlidingWindow, TokenBucket])
+def test_looking_at_what_is_left_takes_nothing(
+    form: type[SlidingWindow] | type[TokenBucket],
+) -> None:
+    looked, other = (Limits({"chat.update": 3}, form=form) for _ in range(2))
+
+    for step in range(40):
+        now = step * 7.0
+        looked.used(now + 5.0)
+        waits = [limits.admit("chat.update", None, now) for limits in (looked, other)]
+        assert waits[0] == pytest.approx(waits[1])
+
+
+def test_only_called_and_limited_methods_have_a_budget() -> None:
+    real, off = Limits.real(scale=0.1), Limits.off()
+    for limits in (real, off):
+        limits.admit("auth.test", None, 0.0)
+        limits.admit("chat.update", None, 0.0)
+
+    assert real.used(1.0) == {"chat.update": Budget(used=1, limit=5, free_in=0.0)}
+    assert off.used(1.0) == {}
+
+
 async def test_refusal_says_when_to_come_back(session: aiohttp.ClientSession) -> None:
     now = 0.0
     async with LocalSlack(limits=Limits({"users.info": 1}), clock=lambda: now) as slack:
@@ -518,6 +574,7 @@ async def test_refusal_says_when_to_come_back(session: aiohttp.ClientSession) ->
         response = refusal.value.response
         assert (response.status_code, response.headers["Retry-After"]) == (429, "48")
         assert response["error"] == "ratelimited"
+        assert [call.retry_after for call in slack.calls] == [None, 48, None]
         assert slack.count("users.info") == 2
         assert slack.count("users.info", refused=True) == 1
 
@@ -916,6 +973,15 @@ async def test_entries_may_be_followed(slack: LocalSlack, client: AsyncWebClient
 
     kinds = [entry.method if isinstance(entry, Call) else type(entry).__name__ for entry in seen]
     assert kinds == ["chat.postMessage", "Change", "chat.postMessage"]
+
+
+async def test_event_is_told_before_the_app_is_there(slack: LocalSlack) -> None:
+    seen: list[Entry] = []
+    slack.listeners.append(seen.append)
+
+    delivery = await slack.deliver({"type": "app_home_opened"})
+
+    assert (seen, delivery.attempts) == ([delivery], 0)
 
 
 async def test_sixty_channels_may_ask_at_once(slack: LocalSlack, app: App) -> None:

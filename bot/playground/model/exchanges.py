@@ -65,6 +65,7 @@ class Exchanges:
     def __init__(self) -> None:
         self.records: dict[int, Request] = {}  # oldest first
         self.usage_sent = UsageSent()
+        self.listeners: list[Callable[[int, Request], None]] = []
         self._arrivals = 0
         self._changed = asyncio.Event()
 
@@ -77,13 +78,18 @@ class Exchanges:
         headers = {k.lower(): v for k, v in request.headers.items() if k.lower() not in hidden}
         exchange = Exchange(self, number, headers)
         self.records[number] = exchange.record
-        self._changed.set()
+        self._tell(exchange)
         return exchange
 
     def changed(self, exchange: Exchange) -> None:
         if exchange.number in self.records:
             self.records[exchange.number] = exchange.record
+        self._tell(exchange)
+
+    def _tell(self, exchange: Exchange) -> None:
         self._changed.set()
+        for listener in self.listeners:
+            listener(exchange.number, exchange.record)
 
     async def until(self, predicate: Callable[[], bool], *, within: float) -> None:
         """Wait until the predicate holds; it is asked again after each change.

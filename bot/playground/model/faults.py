@@ -171,6 +171,14 @@ class Faults:
     def clear(self) -> None:
         self._waiting.clear()
 
+    def waiting(self, fault: ModelFault) -> float:
+        """How many requests are still to meet this fault."""
+        return sum(waiting.times for waiting in self._waiting if waiting.fault == fault)
+
+    def withdraw(self, fault: ModelFault) -> None:
+        """Take one fault away, however often it was still to be met."""
+        self._waiting = [waiting for waiting in self._waiting if waiting.fault != fault]
+
     def take(self, question: str) -> ModelFault | None:
         """The fault for this question, which counts as one of its times."""
         for waiting in self._waiting:

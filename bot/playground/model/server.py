@@ -124,6 +124,12 @@ class LocalModel:
         return tuple(self._exchanges.records.values())
 
     @property
+    def listeners(self) -> list[Callable[[int, Request], None]]:
+        """Called with a request's number and its record at each change: its arrival, each token,
+        its end. Numbers count from 0 in the order of arrival and stay."""
+        return self._exchanges.listeners
+
+    @property
     def usage_sent(self) -> UsageSent:
         """Running totals over the ended requests."""
         return self._exchanges.usage_sent

@@ -11,6 +11,7 @@ from bot.playground.slack.workspace import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID,
 
 POST_TEXT = 40_000  # characters; longer text is cut (docs.slack.dev, chat.postMessage)
 UPDATE_TEXT = 4_000  # characters; longer text is msg_too_long (docs.slack.dev, chat.update)
+REPLACED = ("text", "blocks", "metadata", "attachments")  # what an update changes
 new_numbers = itertools.count(1)  # of blocks and views that come without an id
 
 BOT_PROFILE = {

@@ -110,7 +110,7 @@ class Sockets:
         self._app_id = app_id
         self._open: list[Socket] = []
         self._turn = itertools.count()
-        self._connected = asyncio.Event()
+        self.connected = asyncio.Event()
         self._envelopes: dict[str, _Envelope] = {}
 
     def __len__(self) -> int:
@@ -124,7 +124,7 @@ class Sockets:
             return
         await socket.send(self._hello())
         self._open.append(socket)
-        self._connected.set()
+        self.connected.set()
         self._changed(Connections(len(self)))
         try:
             async for frame in socket.ws:
@@ -138,7 +138,7 @@ class Sockets:
             return
         self._open.remove(socket)
         if not self._open:
-            self._connected.clear()
+            self.connected.clear()
         self._changed(Connections(len(self)))
 
     def _hello(self) -> dict[str, Any]:
@@ -163,10 +163,10 @@ class Sockets:
         if delivery.kind == "events_api":
             frame["retry_attempt"] = delivery.attempts
             frame["retry_reason"] = delivery.reason
-        await self._connected.wait()
+        await self.connected.wait()
         delivery.attempts += 1
         while True:
-            await self._connected.wait()
+            await self.connected.wait()
             self._envelopes[envelope_id] = _Envelope(delivery, self._clock())
             socket = self._open[next(self._turn) % len(self._open)]
             if await socket.send(frame):
@@ -346,6 +346,10 @@ class Deliveries:
         """Send it once; returns whether to send it again."""
         if self.http is not None:
             return await self._attempt_http(delivery, self.http)
+        # A person waits for a command or a click to work: it is not kept for a later connection.
+        now = delivery.kind != "events_api"
+        if now and not await _happens(self._sockets.connected, self.redelivery_after[0]):
+            return True
         await self._sockets.send(delivery)
         self._changed(delivery)
         if await _happens(delivery.done, self.redelivery_after[0]):

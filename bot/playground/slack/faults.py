@@ -1,5 +1,6 @@
 """What goes wrong on purpose: each fault is put on for a method and met by its next calls."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -111,6 +112,16 @@ class Faults:
             self._plans.clear()
         else:
             self._plans.pop(method, None)
+
+    def waiting(self, method: str, fault: Fault) -> float:
+        """How many calls of ``method`` are still to meet ``fault``; ``math.inf``: all."""
+        plans = [plan for plan in self._plans.get(method, ()) if plan.fault == fault]
+        return sum(math.inf if plan.times is None else plan.times for plan in plans)
+
+    def withdraw(self, method: str, fault: Fault) -> None:
+        """Take one fault of ``method`` away, however often it was still to be met."""
+        plans = self._plans.get(method, [])
+        plans[:] = [plan for plan in plans if plan.fault != fault]
 
     def take(self, method: str, args: Args) -> Fault | None:
         """The fault that this call meets, now used up once."""

@@ -5,8 +5,8 @@ Slack documents numbers per minute, method and workspace, and calls its burst li
 window, which never lets more than the documented number through in any minute, or a token bucket.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 MINUTE = 60.0  # seconds; Slack counts its tiers per minute
@@ -34,8 +34,21 @@ DOCUMENTED: Mapping[str, int] = {
     "users.info": 100,
     "views.open": 100,
     "views.publish": 100,
+    "views.push": 100,
     "views.update": 100,
 }
+
+
+_ROUNDING = 1e-9  # of a token: an error of arithmetic, not a reason to refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one method has had of its limit at some moment."""
+
+    used: int  # calls in the window; of a bucket, the whole tokens that are missing
+    limit: int
+    free_in: float  # seconds until one more call is accepted; 0.0 when it is at once
 
 
 class Limiter(Protocol):
@@ -49,6 +62,9 @@ class Limiter(Protocol):
     def take(self, now: float) -> None:
         """Count an accepted call."""
 
+    def used(self, now: float) -> int:
+        """How many calls of the limit are spent at present."""
+
 
 class SlidingWindow:
     """At most ``limit`` calls in any ``seconds``."""
@@ -56,19 +72,24 @@ class SlidingWindow:
     def __init__(self, limit: float, seconds: float) -> None:
         self.limit = limit
         self.seconds = seconds
-        self._taken: deque[float] = deque()
+        self._taken: list[float] = []
 
     def wait(self, now: float) -> float:
-        while self._taken and self._taken[0] + self.seconds <= now:
-            self._taken.popleft()
+        recent = self._recent(now)
         calls = max(1, int(self.limit))
-        if len(self._taken) < calls:
+        if len(recent) < calls:
             return 0.0
         # When the limit was lowered meanwhile, more than one old call has to leave first.
-        return self._taken[len(self._taken) - calls] + self.seconds - now
+        return recent[-calls] + self.seconds - now
 
     def take(self, now: float) -> None:
-        self._taken.append(now)
+        self._taken = [*self._recent(now), now]
+
+    def used(self, now: float) -> int:
+        return len(self._recent(now))
+
+    def _recent(self, now: float) -> list[float]:
+        return [taken for taken in self._taken if now < taken + self.seconds]
 
 
 class TokenBucket:
@@ -84,15 +105,26 @@ class TokenBucket:
         self._filled = float("-inf")
 
     def wait(self, now: float) -> float:
-        rate = max(1.0, self.limit) / self.seconds
-        full = max(1.0, self.limit)
-        self._tokens = min(full, self._tokens + max(0.0, now - self._filled) * rate)
-        self._filled = now
-        # A billionth of a token is a rounding error, not a reason to refuse.
-        return 0.0 if self._tokens >= 1.0 - 1e-9 else (1.0 - self._tokens) / rate
+        missing = 1.0 - self._level(now)
+        return 0.0 if missing <= _ROUNDING else missing / self._rate
 
     def take(self, now: float) -> None:
-        self._tokens -= 1.0
+        self._tokens = self._level(now) - 1.0
+        self._filled = now
+
+    def used(self, now: float) -> int:
+        return int(self._full) - int(self._level(now) + _ROUNDING)
+
+    @property
+    def _full(self) -> float:
+        return max(1.0, self.limit)
+
+    @property
+    def _rate(self) -> float:
+        return self._full / self.seconds
+
+    def _level(self, now: float) -> float:
+        return min(self._full, self._tokens + max(0.0, now - self._filled) * self._rate)
 
 
 class Limits:
@@ -152,6 +184,13 @@ class Limits:
             for limiter in limiters:
                 limiter.take(now)
         return wait
+
+    def used(self, now: float) -> dict[str, Budget]:
+        """The budget of each method that was called, in the order of the first calls."""
+        return {
+            method: Budget(limiter.used(now), max(1, int(limiter.limit)), limiter.wait(now))
+            for method, limiter in self._methods.items()
+        }
 
     def _limiters(self, method: str, channel: str | None) -> list[Limiter]:
         documented = self._per_minute.get(method)

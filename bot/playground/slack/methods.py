@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.playground.slack.arguments import Args
-from bot.playground.slack.blocks import VIEW_BLOCKS, as_rich_text, check
+from bot.playground.slack.blocks import as_rich_text
 from bot.playground.slack.content import (
     BOT_PROFILE,
     POST_TEXT,
+    REPLACED,
     UPDATE_TEXT,
     composed,
-    new_numbers,
     signed,
 )
 from bot.playground.slack.errors import ApiError
+from bot.playground.slack.views import open_view, publish_view, push_view, update_view
 from bot.playground.slack.workspace import (
-    APP_ID,
     BOT_ID,
     BOT_USER_ID,
     TEAM_ID,
@@ -82,7 +82,7 @@ def update(workspace: Workspace, args: Args) -> Answer:
     channel = _readable(workspace, args.text("channel"))
     old = _own(channel, args.text("ts"), error="cant_update_message")
     new = composed(args, most_text=UPDATE_TEXT, old=old)
-    kept = {key: value for key, value in old.items() if key not in _REPLACED}
+    kept = {key: value for key, value in old.items() if key not in REPLACED}
     if "metadata" in old and "metadata" not in args:
         kept["metadata"] = old["metadata"]
     message = {**kept, **new}
@@ -98,9 +98,6 @@ def update(workspace: Workspace, args: Args) -> Answer:
         "text": message["text"],
         "message": message,
     }
-
-
-_REPLACED = ("text", "blocks", "metadata", "attachments")
 
 
 def delete(workspace: Workspace, args: Args) -> Answer:
@@ -218,32 +215,6 @@ def set_session_status(workspace: Workspace, args: Args) -> Answer:
     return {"ok": True}
 
 
-def publish_view(workspace: Workspace, args: Args) -> Answer:
-    reader = _person(workspace, args.text("user_id"))
-    view = _view(args)
-    workspace.homes[reader.id] = view
-    workspace.changed(Change(kind="view", user=reader.id))
-    return {"ok": True, "view": view}
-
-
-def open_view(workspace: Workspace, args: Args) -> Answer:
-    args.needs("trigger_id")
-    view = _view(args)
-    workspace.modals.append(view)
-    workspace.changed(Change(kind="view"))
-    return {"ok": True, "view": view}
-
-
-def update_view(workspace: Workspace, args: Args) -> Answer:
-    known = (args.text("view_id"), args.text("external_id"))
-    for position, shown in enumerate(workspace.modals):
-        if shown["id"] == known[0] or (known[1] and shown.get("external_id") == known[1]):
-            workspace.modals[position] = {**_view(args), "id": shown["id"]}
-            workspace.changed(Change(kind="view"))
-            return {"ok": True, "view": workspace.modals[position]}
-    raise ApiError("not_found")
-
-
 def test_auth(workspace: Workspace, args: Args) -> Answer:
     return {
         "ok": True,
@@ -279,6 +250,7 @@ METHODS: Mapping[str, Method] = {
     "users.info": Method(user_info, "users:read"),
     "views.open": Method(open_view),
     "views.publish": Method(publish_view),
+    "views.push": Method(push_view),
     "views.update": Method(update_view),
 }
 
@@ -355,14 +327,6 @@ def set_reaction(
         changed["reactions"] = others + mine
     channel.messages[message["ts"]] = changed
     workspace.changed(Change(kind="update", channel=channel.id, ts=message["ts"]))
-
-
-def _view(args: Args) -> dict[str, Any]:
-    view = args.json("view", error="invalid_arguments")
-    if not isinstance(view, dict) or view.get("type") not in ("home", "modal"):
-        raise ApiError("invalid_arguments")
-    check(view.get("blocks", []), most=VIEW_BLOCKS)
-    return {"id": f"V{next(new_numbers)}", "team_id": TEAM_ID, "app_id": APP_ID, **view}
 
 
 def _within(all_ts: list[str], args: Args) -> list[str]:

@@ -1,9 +1,10 @@
-"""What Slack sends to an app: events in their envelope, slash commands, clicks."""
+"""What Slack sends to an app: events in their envelope, slash commands, clicks, submissions."""
 
 import secrets
 import time
 import uuid
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from bot.playground.slack.workspace import APP_ID, BOT_USER_ID, TEAM_ID, Channel, Message, Person
@@ -37,7 +38,13 @@ def event_callback(event: Mapping[str, Any], *, event_id: str | None = None) -> 
 
 
 def slash_command(
-    channel: Channel, person: Person, command: str, text: str, *, response_url: str
+    channel: Channel,
+    person: Person,
+    command: str,
+    text: str,
+    *,
+    response_url: str,
+    trigger_id: str,
 ) -> Payload:
     """docs.slack.dev/interactivity/implementing-slash-commands."""
     return {
@@ -53,7 +60,7 @@ def slash_command(
         "api_app_id": APP_ID,
         "is_enterprise_install": "false",
         "response_url": response_url,
-        "trigger_id": secrets.token_hex(8),
+        "trigger_id": trigger_id,
     }
 
 
@@ -64,8 +71,10 @@ def block_actions(
     action: Mapping[str, Any],
     *,
     response_url: str,
+    values: Mapping[str, Any] = MappingProxyType({}),
+    trigger_id: str = "",
 ) -> Payload:
-    """docs.slack.dev/reference/interaction-payloads/block_actions-payload."""
+    """docs.slack.dev/reference/interaction-payloads/block_actions-payload; from a message."""
     container = {
         "type": "message",
         "message_ts": message["ts"],
@@ -75,48 +84,55 @@ def block_actions(
     if "thread_ts" in message:
         container["thread_ts"] = message["thread_ts"]
     return {
-        "type": "block_actions",
-        "user": {
-            "id": person.id,
-            "username": person.name,
-            "name": person.name,
-            "team_id": TEAM_ID,
-        },
-        "api_app_id": APP_ID,
-        "token": "local",
+        **_interaction("block_actions", person),
         "container": container,
-        "trigger_id": secrets.token_hex(8),
-        "team": {"id": TEAM_ID, "domain": "local"},
-        "enterprise": None,
-        "is_enterprise_install": False,
+        "trigger_id": trigger_id,
         "channel": {"id": channel.id, "name": channel.name or "directmessage"},
         "message": message,
-        "state": {"values": {}},
+        "state": {"values": dict(values)},
         "response_url": response_url,
         "actions": [action],
     }
 
 
-def action(message: Message, action_id: str, *, value: str | None, action_ts: str) -> Payload:
-    """What a click on the element with this ``action_id`` says; raises ``KeyError``.
-
-    Feedback buttons are one element: ``value`` says which of the two was clicked.
-    """
-    for block in message.get("blocks", ()):
-        for element in [*block.get("elements", ()), block.get("accessory") or {}]:
-            if element.get("action_id") == action_id:
-                clicked = _clicked(element, value)
-                shown = {key: clicked[key] for key in ("value", "text") if key in clicked}
-                return {
-                    "type": element["type"],
-                    "action_id": action_id,
-                    "block_id": block["block_id"],
-                    "action_ts": action_ts,
-                    **shown,
-                }
-    raise KeyError(f"No element with action_id {action_id} in {message}")
+def view_actions(
+    person: Person, view: Mapping[str, Any], action: Mapping[str, Any], *, trigger_id: str
+) -> Payload:
+    """The same from a modal or the App Home."""
+    return {
+        **_interaction("block_actions", person),
+        "container": {"type": "view", "view_id": view["id"]},
+        "trigger_id": trigger_id,
+        "view": view,
+        "actions": [action],
+    }
 
 
-def _clicked(element: Mapping[str, Any], value: str | None) -> Mapping[str, Any]:
-    buttons = [element.get(name, {}) for name in ("positive_button", "negative_button")]
-    return next((button for button in buttons if value and button.get("value") == value), element)
+def view_submission(person: Person, view: Mapping[str, Any], *, trigger_id: str) -> Payload:
+    """docs.slack.dev/reference/interaction-payloads/view-interactions-payload."""
+    return {
+        **_interaction("view_submission", person),
+        "trigger_id": trigger_id,
+        "view": view,
+        "response_urls": [],
+    }
+
+
+def view_closed(person: Person, view: Mapping[str, Any]) -> Payload:
+    """Ditto. The whole stack is gone when the view has ``clear_on_close``."""
+    cleared = view["clear_on_close"]
+    return {**_interaction("view_closed", person), "view": view, "is_cleared": cleared}
+
+
+def _interaction(kind: str, person: Person) -> Payload:
+    """What all interactions begin with."""
+    user = {"id": person.id, "username": person.name, "name": person.name, "team_id": TEAM_ID}
+    return {
+        "type": kind,
+        "user": user,
+        "api_app_id": APP_ID,
+        "token": "local",
+        "team": {"id": TEAM_ID, "domain": "local"},
+        "enterprise": None,
+        "is_enterprise_install": False,
+    }

@@ -6,10 +6,8 @@ limits are choices, because Slack does not publish them.
 """
 
 import asyncio
-import contextlib
-import secrets
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -17,9 +15,6 @@ import aiohttp
 from aiohttp import web
 
 from bot.playground.slack import payloads
-from bot.playground.slack.arguments import Args
-from bot.playground.slack.blocks import visible_text
-from bot.playground.slack.content import composed, signed
 from bot.playground.slack.delivery import (
     REDELIVERY_AFTER,
     Connections,
@@ -30,23 +25,17 @@ from bot.playground.slack.delivery import (
     Socket,
     Sockets,
 )
-from bot.playground.slack.errors import ApiError
 from bot.playground.slack.faults import Faults
 from bot.playground.slack.limits import Limits
-from bot.playground.slack.methods import set_reaction
-from bot.playground.slack.webapi import Call, WebApi, arguments, keep
+from bot.playground.slack.screen import Screen
+from bot.playground.slack.webapi import Call, WebApi, keep
 from bot.playground.slack.workspace import (
     APP_ID,
     BOT_USER_ID,
     TEAM_ID,
     Change,
-    Channel,
-    Message,
-    Person,
-    Status,
     Workspace,
 )
-from bot.playground.slack.workspace import Kind as ChannelKind
 
 T = TypeVar("T")
 
@@ -74,7 +63,7 @@ LARGEST_BODY = 16 * 1024 * 1024  # bytes
 Entry = Call | Delivery | Change | Connections
 
 
-class LocalSlack:
+class LocalSlack(Screen):
     """A workspace with a few people in it, and the server in front of it.
 
     ``limits`` may be exchanged while it runs. ``latency`` is how many seconds each Web API call
@@ -116,12 +105,14 @@ class LocalSlack:
         self.app = web.Application(client_max_size=LARGEST_BODY)
         self.listeners: list[Callable[[Entry], None]] = []
         self.deliveries: list[Delivery] = []
-        self.workspace = Workspace(
-            send=self._send_event,
-            changed=self._tell,
-            clock=self.clock,
-            subscribe_channel_messages=subscribe_channel_messages,
-            rich_text_blocks=rich_text_blocks,
+        super().__init__(
+            Workspace(
+                send=self._send_event,
+                changed=self._tell,
+                clock=self.clock,
+                subscribe_channel_messages=subscribe_channel_messages,
+                rich_text_blocks=rich_text_blocks,
+            )
         )
         self.web_api = WebApi(
             self.workspace,
@@ -137,7 +128,6 @@ class LocalSlack:
         self._redelivery_after = redelivery_after
         self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
         self._tickets: set[str] = set()
-        self._response_urls: dict[str, tuple[Channel, str, str]] = {}
 
     async def __aenter__(self) -> Self:
         self._sockets = Sockets(
@@ -150,7 +140,7 @@ class LocalSlack:
         self.request_url = self._request_url
         self.app.router.add_route("*", "/api/{method}", self.web_api.serve)
         self.app.router.add_get("/link", self._serve_socket)
-        self.app.router.add_post("/response/{id}", self._serve_response_url)
+        self.app.router.add_post("/response/{id}", self._responses.serve)
         # A call that sleeps in a fault must not hold the end of a test up.
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -232,113 +222,15 @@ class LocalSlack:
         assert self._deliveries.http is not None, "Set request_url first."
         return await self._deliveries.http.verify()
 
-    # The workspace
-
-    def add_person(self, name: str, **person: Any) -> str:
-        """Add a person, who has a DM with the bot; returns the id. See ``Workspace.add_person``."""
-        return self.workspace.add_person(name, **person)
-
-    def add_channel(
-        self,
-        name: str,
-        *,
-        kind: ChannelKind = "channel",
-        members: Iterable[str] = (),
-        bot: bool = True,
-    ) -> str:
-        """Add a channel with these people and, unless ``bot`` is false, the bot; returns its id."""
-        return self.workspace.add_channel(name, kind=kind, members=members, bot=bot)
-
-    def person(self, who: str) -> Person:
-        """By id or name."""
-        return self.workspace.person(who)
-
-    def dm(self, who: str) -> str:
-        """The id of a person's DM with the bot."""
-        return self.workspace.channel(self.person(who).id).id
-
-    # What people do
-
-    async def say(
-        self,
-        channel: str,
-        user: str,
-        text: str,
-        *,
-        thread_ts: str | None = None,
-        subtype: str | None = None,
-        files: Iterable[Mapping[str, Any]] = (),
-        **extra: Any,
-    ) -> str:
-        """Write a message; returns its ``ts``.
-
-        ``channel`` and ``user`` are ids or names. ``text`` is as on the wire: ``&``, ``<`` and
-        ``>`` typed by a person are ``&amp;``, ``&lt;`` and ``&gt;``, a mention is ``<@U0BOT>``.
-        ``extra`` fields are added to the message.
-        """
-        message = self.workspace.say(
-            self.workspace.channel(channel),
-            self.person(user),
-            text,
-            thread_ts=thread_ts,
-            subtype=subtype,
-            files=files,
-            extra=extra,
-        )
-        return str(message["ts"])
-
-    async def edit(self, channel: str, ts: str, text: str) -> None:
-        """Change a person's message; if it mentions the bot, ``app_mention`` comes again."""
-        where = self.workspace.channel(channel)
-        old = where.messages[ts]
-        edited = {"user": old["user"], "ts": self.workspace.new_ts()}
-        message = self.workspace.replace(where, {**old, "text": text, "edited": edited})
-        self.workspace.mention(where, message)
-
-    async def delete(self, channel: str, ts: str) -> None:
-        """Delete a message of whomever."""
-        self.workspace.remove(self.workspace.channel(channel), ts)
-
-    async def react(self, channel: str, user: str, ts: str, name: str) -> None:
-        """Add a person's reaction. No event is sent: ``deliver`` one if the app wants it."""
-        where = self.workspace.channel(channel)
-        people = self.reactions(channel, ts).get(name, [])
-        reacting = [*people, self.person(user).id]
-        set_reaction(self.workspace, where, where.messages[ts], name, reacting)
-
-    async def command(
-        self, channel: str, user: str, command: str, text: str = "", **extra: Any
-    ) -> Delivery:
-        """A slash command such as ``/llm`` with its ``text``."""
-        where, who = self.workspace.channel(channel), self.person(user)
-        url = self._response_url(where, who.id, "")
-        payload = payloads.slash_command(where, who, command, text, response_url=url)
-        return await self.interact({**payload, **extra})
-
-    async def click(
-        self, channel: str, user: str, ts: str, action_id: str, *, value: str | None = None
-    ) -> Delivery:
-        """Click a message's button, found by its ``action_id``.
-
-        ``value`` chooses among feedback buttons, which share their ``action_id``.
-        """
-        where, who = self.workspace.channel(channel), self.person(user)
-        message = self._message_seen(where, ts)
-        action = payloads.action(message, action_id, value=value, action_ts=self.workspace.new_ts())
-        url = self._response_url(where, who.id, ts)
-        return await self.interact(
-            payloads.block_actions(where, who, message, action, response_url=url)
-        )
+    # Deliveries
 
     async def interact(self, payload: dict[str, Any]) -> Delivery:
-        """Any slash command (it has ``command``) or interaction; sent once."""
         kind: Kind = "slash_commands" if "command" in payload else "interactive"
         return self._start(Delivery(kind=kind, payload=payload))
 
     async def deliver(
         self, event: dict[str, Any], *, event_id: str | None = None, **envelope: Any
     ) -> Delivery:
-        """Send any event, in an envelope with the fields of ``envelope`` added or replaced."""
         payload = payloads.event_callback(event, event_id=event_id)
         return self._start(Delivery(kind="events_api", payload={**payload, **envelope}))
 
@@ -346,48 +238,6 @@ class LocalSlack:
         """Send the same event (same ``event_id``) once more, marked as a repeat."""
         await self._deliveries.repeat(delivery)
         return delivery
-
-    # What one sees
-
-    def screen(self, channel: str, thread_ts: str | None = None) -> list[str]:
-        """The visible texts of a thread's replies, top to bottom, without its root.
-
-        Without ``thread_ts``: of what stands in the channel itself.
-        """
-        if thread_ts is not None:
-            return [visible_text(message) for message in self.thread(channel, thread_ts)]
-        where = self.workspace.channel(channel)
-        return [visible_text(where.messages[ts]) for ts in where.top]
-
-    def thread(self, channel: str, thread_ts: str) -> list[Message]:
-        """A thread's replies as stored, with their metadata; oldest first, without the root."""
-        return self.workspace.channel(channel).replies(thread_ts)
-
-    def message(self, channel: str, ts: str) -> Message:
-        """A message as stored. Raises ``KeyError``."""
-        return self.workspace.channel(channel).messages[ts]
-
-    def status(self, channel: str, thread_ts: str) -> str:
-        """The status line under a thread, empty when there is none."""
-        status = self.workspace.status(self.workspace.channel(channel), thread_ts)
-        return status.text if status else ""
-
-    @property
-    def statuses(self) -> dict[tuple[str, str], Status]:
-        """The visible status lines by channel and thread."""
-        now = self.clock()
-        return {at: status for at, status in self.workspace.statuses.items() if now < status.until}
-
-    def reactions(self, channel: str, ts: str) -> dict[str, list[str]]:
-        """Who reacted to a message, by the reaction's name."""
-        message = self.message(channel, ts)
-        return {each["name"]: each["users"] for each in message.get("reactions", ())}
-
-    def ephemerals(self, channel: str, user: str) -> list[Message]:
-        """What only this person sees in a channel, oldest first."""
-        reader = self.person(user).id
-        messages = self.workspace.channel(channel).ephemerals
-        return [message for message in messages if message["reader"] == reader]
 
     # The wire log
 
@@ -448,18 +298,15 @@ class LocalSlack:
     def _start(self, delivery: Delivery) -> Delivery:
         keep(self.deliveries, delivery)
         self._deliveries.start(delivery)
+        self._tell(delivery)  # it may wait long for a connection
         return delivery
 
     def _acked(self, delivery: Delivery) -> None:
         self._deliveries.acknowledge(delivery)
 
     def _delivered(self, delivery: Delivery) -> None:
-        """An attempt, an ack or the end of a delivery; a command's ack may carry a message."""
-        shown = delivery.response if delivery.kind == "slash_commands" else None
-        if isinstance(shown, dict) and (shown.get("text") or shown.get("blocks")):
-            where = self.workspace.channel(delivery.payload["channel_id"])
-            with contextlib.suppress(ApiError):
-                self._respond(where, delivery.payload["user_id"], "", shown)
+        """An attempt, an ack or the end of a delivery."""
+        self._settle(delivery)
         self._tell(delivery)
 
     def _tell(self, entry: Entry) -> None:
@@ -496,47 +343,10 @@ class LocalSlack:
         await self._sockets.serve(Socket(ws, request))
         return ws
 
-    # Inside: response URLs
+    # Inside: the rest
 
-    def _response_url(self, channel: Channel, user: str, ts: str) -> str:
-        key = secrets.token_hex(12)
-        self._response_urls[key] = (channel, user, ts)
+    def _response_url(self, key: str) -> str:
         return f"http://{self._host}:{self._port}/response/{key}"
-
-    async def _serve_response_url(self, request: web.Request) -> web.Response:
-        target = self._response_urls.get(request.match_info["id"])
-        if target is None:
-            return web.json_response({"ok": False, "error": "used_url"}, status=404)
-        try:
-            self._respond(*target, await arguments(request))
-        except ApiError as error:
-            return web.json_response(error.answer, status=400)
-        return web.json_response({"ok": True})
-
-    def _respond(self, channel: Channel, user: str, ts: str, values: Mapping[str, Any]) -> None:
-        """docs.slack.dev/interactivity/handling-user-interaction#message_responses."""
-        args = Args(values)
-        if args.flag("delete_original"):
-            if ts in channel.messages:
-                self.workspace.remove(channel, ts)
-            return
-        content = composed(args)
-        if args.flag("replace_original") and ts in channel.messages:
-            self.workspace.replace(channel, {**channel.messages[ts], **content})
-            return
-        message = {**signed(self.workspace), **content}
-        if args.text("thread_ts"):
-            message["thread_ts"] = args.text("thread_ts")
-        if args.text("response_type") == "in_channel":
-            self.workspace.post(channel, message)
-        else:
-            self.workspace.whisper(channel, {**message, "reader": user})
-
-    # Inside: showing
-
-    def _message_seen(self, channel: Channel, ts: str) -> Message:
-        private = (message for message in channel.ephemerals if message["ts"] == ts)
-        return channel.messages.get(ts) or next(private)
 
     def _described(self) -> str:
         """The end of each thread and of the call log, for a person who reads a failed test."""

@@ -39,6 +39,7 @@ class Call:
     status: int | None = None  # HTTP status; None when the connection was reset
     answer: Mapping[str, Any] = field(default_factory=dict)  # {}: none, or a page in HTML
     fault: str = ""  # the kind of the fault it met
+    retry_after: int | None = None  # seconds, as the header told the caller
 
     @property
     def ok(self) -> bool:
@@ -153,6 +154,8 @@ class WebApi:
         self, call: Call, answer: Answer, status: int, headers: Mapping[str, str]
     ) -> web.Response:
         call.answer, call.status = answer, status
+        if "Retry-After" in headers:
+            call.retry_after = int(headers["Retry-After"])
         scopes = {"x-oauth-scopes": ",".join(self.scopes)} if call.token == "bot" else {}
         return web.Response(
             status=status,

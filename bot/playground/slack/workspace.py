@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bot.playground.slack.triggers import Triggers
+
 Message = dict[str, Any]
 Kind = Literal["channel", "private", "im", "mpim"]
 
@@ -109,7 +111,9 @@ class Workspace:
         self.prompts: dict[tuple[str, str], dict[str, Any]] = {}
         self.sessions: dict[tuple[str, str], str] = {}
         self.homes: dict[str, dict[str, Any]] = {}  # App Home views by person
-        self.modals: list[dict[str, Any]] = []
+        self.modals: dict[str, list[dict[str, Any]]] = {}  # by person, the one in front last
+        self.view_errors: dict[str, dict[str, str]] = {}  # by view and block_id
+        self.triggers = Triggers(clock)
         self._last_ts = 0
         self._numbers = itertools.count(1)
         self._settle()
@@ -269,10 +273,27 @@ class Workspace:
         self._changed("delete", channel, previous)
 
     def whisper(self, channel: Channel, message: Message) -> Message:
-        """Store a message that only ``message["reader"]`` sees."""
-        channel.ephemerals.append(message)
+        """Store a message that only ``message["reader"]`` sees, or replace it by its ``ts``."""
+        shown = [each["ts"] for each in channel.ephemerals]
+        if message["ts"] in shown:
+            channel.ephemerals[shown.index(message["ts"])] = message
+        else:
+            channel.ephemerals.append(message)
         self._changed("ephemeral", channel, message)
         return message
+
+    def seen(self, channel: Channel, ts: str) -> Message | None:
+        """The message with this ``ts``, also one that only one person sees."""
+        private = (message for message in channel.ephemerals if message["ts"] == ts)
+        return channel.messages.get(ts) or next(private, None)
+
+    def take_away(self, channel: Channel, message: Message) -> None:
+        """Delete a message, also one that only one person sees."""
+        if "reader" not in message:
+            self.remove(channel, message["ts"])
+            return
+        channel.ephemerals.remove(message)
+        self._changed("delete", channel, message)
 
     def say(
         self,
