@@ -1,0 +1,235 @@
+"""What a person can set: the limits, the speed of Slack and of the model, and what goes wrong."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bot.playground.model import LocalModel, ModelFault
+from bot.playground.slack import Fault, Limits, LocalSlack
+from bot.playground.slack.faults import ANY_METHOD
+from bot.playground.slack.limits import Limiter, SlidingWindow, TokenBucket
+
+Form = Literal["window", "bucket"]
+LimitsKind = Literal["off", "real"]
+
+FORMS: Mapping[Form, Callable[[float, float], Limiter]] = {
+    "window": SlidingWindow,
+    "bucket": TokenBucket,
+}
+LATENCY = 0.08  # seconds; about what Slack's Web API takes
+AFTER = 40  # tokens of an answer before the model's faults come
+SLOW = 5.0  # seconds
+
+
+class Switches:
+    """Sets up ``slack`` and ``model``. With a ``real_model`` there is nothing to set of it."""
+
+    def __init__(self, slack: LocalSlack, model: LocalModel, *, real_model: bool) -> None:
+        self._slack = slack
+        self._model = model
+        self._real_model = real_model
+        self._limits: LimitsKind = "real"
+        self._form: Form = "window"
+        self._scale = 1.0
+        self._faults: dict[str, _SlackFault | _ModelFault | _CutSockets] = dict(SLACK_FAULTS)
+        if not real_model:
+            self._faults |= MODEL_FAULTS
+        self._slack.latency = LATENCY
+        self._renew_limits()
+
+    def shown(self) -> dict[str, Any]:
+        """As the page's frames say it."""
+        return {
+            "limits": self._limits,
+            "form": self._form,
+            "scale": self._scale,
+            "latency": self._slack.latency,
+            "model_rate": None if self._real_model else self._model.tokens_per_second,
+            "faults": [self._fault_shown(key) for key in self._faults],
+        }
+
+    def set_limits(
+        self,
+        *,
+        limits: LimitsKind | None = None,
+        form: Form | None = None,
+        scale: float | None = None,
+    ) -> None:
+        """Another scale keeps what was counted; other limits begin to count afresh."""
+        renewed = (limits or self._limits, form or self._form) != (self._limits, self._form)
+        self._limits = limits or self._limits
+        self._form = form or self._form
+        self._scale = scale if scale is not None else self._scale
+        if renewed:
+            self._renew_limits()
+        elif self._limits == "real":
+            self._slack.limits.scale = self._scale
+
+    def set_speed(
+        self, *, latency: float | None = None, tokens_per_second: float | None = None
+    ) -> None:
+        if latency is not None:
+            self._slack.latency = latency
+        if tokens_per_second is not None:
+            self._model.tokens_per_second = tokens_per_second
+
+    def knows(self, fault: str) -> bool:
+        return fault in self._faults
+
+    async def arm(self, key: str, times: int) -> None:
+        """Lets exactly ``times`` calls or requests to come meet the fault; 0 takes it away."""
+        match self._faults[key]:
+            case _CutSockets() if times:
+                await self._slack.drop_sockets()
+            case _SlackFault(method=method, fault=fault):
+                self._slack.faults.withdraw(method, fault)
+                if times:
+                    self._slack.faults.add(method, fault, times=times)
+            case _ModelFault(fault=model_fault):
+                self._model.faults.withdraw(model_fault)
+                if times:
+                    self._model.faults.add(model_fault, times=times)
+
+    async def calm(self) -> None:
+        """All faults away."""
+        for key in self._faults:
+            await self.arm(key, 0)
+
+    def armed(self) -> tuple[int, ...]:
+        """How often each fault is still to be met."""
+        return tuple(self._waiting(key) for key in self._faults)
+
+    def _waiting(self, key: str) -> int:
+        match self._faults[key]:
+            case _SlackFault(method=method, fault=fault):
+                return int(self._slack.faults.waiting(method, fault))
+            case _ModelFault(fault=model_fault):
+                return int(self._model.faults.waiting(model_fault))
+        return 0
+
+    def _fault_shown(self, key: str) -> dict[str, Any]:
+        fault = self._faults[key]
+        return {
+            "key": key,
+            "label": fault.label,
+            "side": "model" if isinstance(fault, _ModelFault) else "slack",
+            "explanation": fault.watch,
+            "armed": self._waiting(key),
+        }
+
+    def _renew_limits(self) -> None:
+        real = Limits.real(scale=self._scale, form=FORMS[self._form])
+        self._slack.limits = real if self._limits == "real" else Limits.off()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SlackFault:
+    label: str
+    watch: str  # what a person should look at
+    method: str
+    fault: Fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ModelFault:
+    label: str
+    watch: str
+    fault: ModelFault
+
+
+@dataclass(frozen=True, kw_only=True)
+class _CutSockets:
+    label: str
+    watch: str
+
+
+SLACK_FAULTS: Mapping[str, _SlackFault | _CutSockets] = {
+    "refused_edit": _SlackFault(
+        label="429 on an edit",
+        watch="The reply stands still for 5 s, then catches up in one edit; no word is lost.",
+        method="chat.update",
+        fault=Fault.refuse(retry_after=5),
+    ),
+    "refused_post": _SlackFault(
+        label="429 on a post",
+        watch="The reply begins 5 s later, and is posted once.",
+        method="chat.postMessage",
+        fault=Fault.refuse(retry_after=5),
+    ),
+    "server_error": _SlackFault(
+        label="HTTP 500",
+        watch="Slack breaks at the next call, whichever it is; the bot tries again.",
+        method=ANY_METHOD,
+        fault=Fault.unavailable(500),
+    ),
+    "reset": _SlackFault(
+        label="Connection reset",
+        watch="The next call breaks before it takes effect; trying again makes up for it.",
+        method=ANY_METHOD,
+        fault=Fault.reset(),
+    ),
+    "lost_answer": _SlackFault(
+        label="Lost answer to a post",
+        watch="The message is posted, but the bot does not hear of it; it must not stand twice.",
+        method="chat.postMessage",
+        fault=Fault.lost_answer(),
+    ),
+    "slow": _SlackFault(
+        label="Slow Slack",
+        watch="The next call takes 5 s; the bot goes on reading the model meanwhile.",
+        method=ANY_METHOD,
+        fault=Fault.slow(SLOW),
+    ),
+    "cut_sockets": _CutSockets(
+        label="Cut the socket",
+        watch="Socket Mode breaks at once; the bot connects again, and misses no question.",
+    ),
+}
+
+MODEL_FAULTS: Mapping[str, _ModelFault] = {
+    "model_429": _ModelFault(
+        label="429",
+        watch="The model is busy; the answer comes after a second try.",
+        fault=ModelFault.rate_limited(),
+    ),
+    "model_quota": _ModelFault(
+        label="Quota used up",
+        watch="Trying again is of no use; the person is told at once.",
+        fault=ModelFault.quota(),
+    ),
+    "model_500": _ModelFault(
+        label="HTTP 500",
+        watch="The model breaks before its first word; the bot asks again.",
+        fault=ModelFault.http(500),
+    ),
+    "model_slow": _ModelFault(
+        label="Slow first word",
+        watch="Nothing comes for 5 s; the status line says that the bot is at work.",
+        fault=ModelFault.slow(SLOW),
+    ),
+    "model_reset": _ModelFault(
+        label="Broken stream",
+        watch=f"The connection breaks after {AFTER} tokens; what was said stays, with a note.",
+        fault=ModelFault.reset(AFTER),
+    ),
+    "model_stall": _ModelFault(
+        label="Stalled stream",
+        watch=f"Silence after {AFTER} tokens, until the bot loses patience and says so.",
+        fault=ModelFault.stall(AFTER),
+    ),
+    "model_error": _ModelFault(
+        label="Error in the stream",
+        watch=f"An error in place of the next word after {AFTER} tokens; the reply says so.",
+        fault=ModelFault.error(AFTER),
+    ),
+    "model_filter": _ModelFault(
+        label="Content filter",
+        watch=f"The provider stops the answer after {AFTER} tokens; the reply says why.",
+        fault=ModelFault.filter(AFTER),
+    ),
+    "model_context": _ModelFault(
+        label="Too long for the model",
+        watch="The conversation does not fit; the bot shortens it or tells the person.",
+        fault=ModelFault.context(),
+    ),
+}
