@@ -74,10 +74,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_check)
     command = commands.add_parser("playground", help="try the bot without Slack and without a key")
-    command.add_argument("--ask", metavar="QUESTION", required=True, help="ask it one question")
+    command.add_argument("--ask", metavar="QUESTION", help="ask one question here; no page")
     command.add_argument(
         "--real-model", action="store_true", help="answer with the configured model, which costs"
     )
+    command.add_argument(
+        "--host", default="127.0.0.1", help="where the page listens (default: this computer only)"
+    )
+    command.add_argument(
+        "--port", type=_port, help="of the page (default: 8484, or a free one; 0: a free one)"
+    )
+    command.add_argument("--open", action="store_true", help="open the page in the browser")
     command.set_defaults(run=_playground)
     return parser
 
@@ -118,30 +125,51 @@ def _check(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 
 def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> None:
-    from bot.playground import demo
+    from bot.playground.process import inherited
 
     with tempfile.TemporaryDirectory() as folder:
         database = database_url(str(Path(folder, "bot.db")))
-        settings = {"DATABASE_URL": database, "LOG_LEVEL": "WARNING"}
+        settings = {"DATABASE_URL": database}
         if not options.real_model:
             settings["OPENAI_MODEL"] = "local-model"
         else:
             settings |= {name: value for name, value in env.items() if name.startswith("OPENAI_")}
-        try:
-            asyncio.run(
-                demo.ask(
-                    options.ask,
-                    command=[sys.executable, "-m", "bot", "serve"],
-                    environment=demo.inherited(env) | settings,
-                    folder=Path(folder),
-                    is_finished=_is_finished,
-                    real_model=options.real_model,
-                )
-            )
-        except (demo.BotDied, TimeoutError) as error:
-            raise CannotStart(f"The playground's bot did not answer. {error}") from error
-        print("\nThe usage record of this answer:\n")
-        print(asyncio.run(_newest_record(database)))
+        bot: dict[str, Any] = {
+            "command": [sys.executable, "-m", "bot", "serve"],
+            "environment": inherited(env) | settings,
+            "folder": Path(folder),
+            "is_finished": _is_finished,
+            "real_model": options.real_model,
+        }
+        if options.ask is None:
+            _visit(options, bot)
+        else:
+            _ask(options.ask, bot)
+            print("\nThe usage record of this answer:\n")
+            print(asyncio.run(_newest_record(database)))
+
+
+def _visit(options: argparse.Namespace, bot: dict[str, Any]) -> None:
+    from bot.playground import run
+    from bot.playground.page import CannotListen
+
+    where = {"host": options.host, "port": options.port, "opens_browser": options.open}
+    bot["environment"]["LOG_LEVEL"] = "INFO"
+    try:
+        asyncio.run(run.visit(**bot, **where))
+    except CannotListen as error:
+        raise CannotStart(f"{error} Name another place with --host and --port.") from error
+
+
+def _ask(question: str, bot: dict[str, Any]) -> None:
+    from bot.playground import demo
+    from bot.playground.process import BotDied
+
+    bot["environment"]["LOG_LEVEL"] = "WARNING"
+    try:
+        asyncio.run(demo.ask(question, **bot))
+    except (BotDied, TimeoutError) as error:
+        raise CannotStart(f"The playground's bot did not answer. {error}") from error
 
 
 def _is_finished(message: Mapping[str, Any]) -> bool:
@@ -164,6 +192,14 @@ def _database(env: Mapping[str, str]) -> str:
         return database_url(text) if text else DEFAULT_DATABASE
     except ValueError as error:
         raise SettingsError([f"DATABASE_URL {error}"]) from error
+
+
+def _port(text: str) -> int:
+    """A port's number; of anything else argparse says that it is an invalid one."""
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError(text)
+    return port
 
 
 def _fail(reason: str) -> int:

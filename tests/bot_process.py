@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.playground.demo import inherited
+from bot.playground.process import inherited
 from bot.playground.slack import LocalSlack
 
 STARTS_WITHIN = 30.0  # seconds, on a machine under load

@@ -1,15 +1,14 @@
 """One question asked as a person would, the reply printed as it grows."""
 
 import asyncio
-import os
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from bot.playground.model import LocalModel
+from bot.playground.process import BotProcess
 from bot.playground.slack import LocalSlack
 
 CHANNEL = "general"
@@ -24,10 +23,6 @@ _INTERIM_FENCE = re.compile(r"\n(`{3,}|~{3,})\s*\Z")
 
 # Whether a message of the bot is the last of a finished reply.
 IsFinished = Callable[[Mapping[str, Any]], bool]
-
-
-class BotDied(Exception):
-    """The bot's process ended by itself; it said why on standard error."""
 
 
 async def ask(
@@ -49,16 +44,25 @@ async def ask(
     :raises TimeoutError: it did not answer.
     """
     async with LocalSlack() as slack, LocalModel() as model:
-        env = {
-            **environment,
-            "SLACK_BOT_TOKEN": slack.bot_token,
-            "SLACK_APP_TOKEN": slack.app_token,
-            "SLACK_API_URL": slack.api_url,
-            **({} if real_model else {"OPENAI_BASE_URL": model.base_url}),
-        }
-        async with _process(command, env, folder) as died:
-            await _first(died, slack.until(lambda: slack.connections, timeout=STARTS_WITHIN))
-            await _first(died, _converse(slack, question, is_finished, out))
+        process = BotProcess(
+            command,
+            environment={**environment, **addresses(slack, None if real_model else model)},
+            folder=folder,
+            heard=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+        async with process as bot:
+            await bot.while_it_lives(slack.until(lambda: slack.connections, timeout=STARTS_WITHIN))
+            await bot.while_it_lives(_converse(slack, question, is_finished, out))
+
+
+def addresses(slack: LocalSlack, model: LocalModel | None) -> dict[str, str]:
+    """The settings with which the bot finds the local servers."""
+    return {
+        "SLACK_BOT_TOKEN": slack.bot_token,
+        "SLACK_APP_TOKEN": slack.app_token,
+        "SLACK_API_URL": slack.api_url,
+        **({"OPENAI_BASE_URL": model.base_url} if model else {}),
+    }
 
 
 async def _converse(slack: LocalSlack, question: str, is_finished: IsFinished, out: TextIO) -> None:
@@ -109,39 +113,6 @@ class _Printer:
             return
         self._out.flush()
         self._printed = stable
-
-
-@asynccontextmanager
-async def _process(
-    command: list[str], env: Mapping[str, str], folder: Path
-) -> AsyncIterator[asyncio.Task[int]]:
-    """The running process; it is asked to stop at the end and gets the time that it needs."""
-    process = await asyncio.create_subprocess_exec(*command, env=dict(env), cwd=folder)
-    died = asyncio.create_task(process.wait())
-    try:
-        yield died
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await died
-
-
-async def _first(died: asyncio.Task[int], work: Any) -> None:
-    task = asyncio.ensure_future(work)
-    await asyncio.wait({died, task}, return_when=asyncio.FIRST_COMPLETED)
-    if not task.done():
-        task.cancel()
-        raise BotDied(f"The bot's process ended with status {died.result()}.")
-    task.result()
-
-
-def inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """What any process needs of its parent's environment, and nothing that configures the bot."""
-    kept = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV", "SSL_CERT_FILE")
-    root = str(Path(__file__).parent.parent.parent)
-    return {name: environment[name] for name in kept if name in environment} | {
-        "PYTHONPATH": os.pathsep.join([root, *filter(None, [environment.get("PYTHONPATH")])])
-    }
 
 
 def _count(number: int, noun: str) -> str:

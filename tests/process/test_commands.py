@@ -5,7 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from bot.playground.demo import inherited
+from bot.playground.process import inherited
 from bot.playground.slack import Fault, LocalSlack
 from tests.bot_process import command, running
 from tests.process.conftest import Stage, local_servers

@@ -1,0 +1,124 @@
+/** Makes and updates elements; only `parsed` reads HTML, and only what the server rendered. */
+
+const policy = globalThis.trustedTypes?.createPolicy("page", { createHTML: (html) => html })
+  ?? { createHTML: (html) => html };
+
+const NEAR_END = 40; // px
+
+/** The element of the page with this id. */
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+/** A new element; attributes that are false or null are left out, texts become text nodes. */
+export function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value !== false && value != null) made.setAttribute(key, value === true ? "" : value);
+  }
+  made.append(...children.filter((child) => child != null));
+  return made;
+}
+
+/** One of the drawings at the foot of index.html. */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  svg.setAttribute("class", "glyph");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#icon-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** A button that is only a drawing; `label` is its name for screen readers and its tooltip. */
+export function iconButton(label, drawing, press) {
+  const button = element(
+    "button",
+    { type: "button", class: "icon-button", "aria-label": label, title: label },
+    icon(drawing),
+  );
+  button.addEventListener("click", press);
+  return button;
+}
+
+/** A button with words. */
+export function textButton(words, className, press) {
+  const button = element("button", { type: "button", class: className }, words);
+  button.addEventListener("click", press);
+  return button;
+}
+
+/** HTML rendered by the server as nodes, with a way to copy each piece of code. */
+export function parsed(html) {
+  const template = document.createElement("template");
+  template.innerHTML = policy.createHTML(html);
+  for (const pre of template.content.querySelectorAll("pre")) {
+    const button = element("button", { type: "button", class: "copy", "aria-label": "Copy the code" });
+    button.append("Copy");
+    const frame = element("div", { class: "code" });
+    pre.tabIndex = 0;
+    pre.replaceWith(frame);
+    frame.append(pre, button);
+  }
+  for (const table of template.content.querySelectorAll("div.table")) {
+    table.tabIndex = 0;
+    table.setAttribute("role", "region");
+    table.setAttribute("aria-label", "Table");
+  }
+  return template.content;
+}
+
+/** Makes the children of `place` like those of `fresh`, touching only what differs. */
+export function morph(place, fresh) {
+  const olds = [...place.childNodes];
+  const news = [...fresh.childNodes];
+  news.forEach((node, at) => {
+    const old = olds[at];
+    if (!old) place.append(node);
+    else if (!isAlike(old, node)) old.replaceWith(node);
+    else if (node.nodeType === Node.ELEMENT_NODE) morph(old, node);
+    else if (old.nodeValue !== node.nodeValue) old.nodeValue = node.nodeValue;
+  });
+  olds.slice(news.length).forEach((old) => old.remove());
+}
+
+/** Keeps a place at its end while it grows, as long as its reader is at the end. */
+export function stickToEnd(scroller, content, { latest = null } = {}) {
+  let isAtEnd = true;
+  let top = 0;
+  const toEnd = () => {
+    scroller.scrollTop = scroller.scrollHeight;
+  };
+  scroller.addEventListener("scroll", () => {
+    const rest = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+    // Only going up leaves the end: it also moves away by itself, when more is added.
+    if (rest < NEAR_END) isAtEnd = true;
+    else if (scroller.scrollTop < top) isAtEnd = false;
+    top = scroller.scrollTop;
+    if (latest) latest.hidden = isAtEnd;
+  });
+  const observer = new ResizeObserver(() => isAtEnd && toEnd());
+  observer.observe(scroller);
+  observer.observe(content);
+  latest?.addEventListener("click", toEnd);
+  return () => {
+    isAtEnd = true;
+    toEnd();
+  };
+}
+
+function isAlike(old, node) {
+  if (old.nodeType !== node.nodeType || old.nodeName !== node.nodeName) return false;
+  return old.nodeType !== Node.ELEMENT_NODE || attributesOf(old) === attributesOf(node);
+}
+
+/** What a reader changes himself (an open menu, a marked input) is no difference. */
+function attributesOf(node) {
+  const own = ["open", "hidden", "aria-invalid", "aria-describedby", "aria-busy"];
+  return [...node.attributes]
+    .filter(({ name }) => !own.includes(name))
+    .map(({ name, value }) => `${name}=${value}`)
+    .sort()
+    .join("\n");
+}

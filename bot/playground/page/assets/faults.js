@@ -1,0 +1,39 @@
+/** The faults one can arm: each meets the next call it fits. */
+
+import { attempt } from "./deeds.js";
+import { byId, element, textButton } from "./dom.js";
+import { on, state } from "./store.js";
+
+const SIDES = { slack: "Slack", model: "Model" };
+
+/** Shows the faults and keeps them true. */
+export function startFaults() {
+  on("everything", show);
+  on("switches", show);
+}
+
+function show() {
+  const focused = byId("faults").contains(document.activeElement) && document.activeElement.dataset.key;
+  const groups = Object.entries(SIDES).flatMap(([side, words]) => [
+    element("h4", {}, words),
+    ...state.switches.faults.filter((fault) => fault.side === side).map(line),
+  ]);
+  const isArmed = state.switches.faults.some(({ armed }) => armed);
+  const calm = textButton("Take all faults away", "button small", () => attempt("calm"));
+  calm.disabled = !isArmed;
+  byId("faults").replaceChildren(...groups, calm);
+  if (focused) byId("faults").querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function line({ key, label, explanation, armed }) {
+  const words = armed ? `Armed: ${armed}` : "Arm";
+  const button = textButton(words, "fault", () => attempt("fault", { key, times: armed ? 0 : 1 }));
+  button.dataset.key = key;
+  button.setAttribute("aria-pressed", String(armed > 0));
+  button.setAttribute("aria-label", `${label}: ${armed ? `armed ${armed} times, take away` : "arm"}`);
+  return element(
+    "div", { class: "fault-line", title: explanation },
+    element("span", { class: "fault-label" }, label, element("small", {}, explanation)),
+    button,
+  );
+}

@@ -1,0 +1,27 @@
+/** The connection to the server: everything once, then the changes, again after each break. */
+
+import { apply, replace, tell } from "./store.js";
+
+const FIRST_WAIT = 500; // ms
+const LONGEST_WAIT = 8000;
+
+/** Connects, and connects again whenever the connection is lost. */
+export function connect(wait = FIRST_WAIT) {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const socket = new WebSocket(`${scheme}://${location.host}/live`);
+  let next = Math.min(wait * 2, LONGEST_WAIT);
+  socket.addEventListener("message", ({ data }) => {
+    const frame = JSON.parse(data);
+    if (frame.type === "everything") {
+      next = FIRST_WAIT;
+      tell("line", true);
+      replace(frame);
+    } else if (frame.type === "changes") {
+      frame.changes.forEach(apply);
+    }
+  });
+  socket.addEventListener("close", () => {
+    tell("line", false);
+    setTimeout(() => connect(next), wait);
+  });
+}

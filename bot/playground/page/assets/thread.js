@@ -1,0 +1,126 @@
+/** The side pane: one thread, the app's status line, and the box to reply in. */
+
+import { Composer } from "./composer.js";
+import { editLast } from "./conversation.js";
+import { byId, element } from "./dom.js";
+import { countOf } from "./message.js";
+import { MessageList } from "./messages.js";
+import { messagesIn, on, promptsOf, state, statusOf } from "./store.js";
+import { choices } from "./suggestions.js";
+import { currentChannel, isVisible, look, titleOf, view } from "./view.js";
+
+const LOADING_MS = 2500;
+
+let list;
+let composer;
+let opener = null;
+let turning = null;
+
+/** Shows the thread in view and keeps it true. */
+export function startThread() {
+  list = new MessageList(byId("thread-messages"), {
+    scroller: byId("thread-scroller"),
+    latest: byId("thread-latest"),
+    divider: (message, previous) => (previous && !previous.thread_ts ? countOf(replies()) : null),
+    openThread: null,
+  });
+  composer = new Composer(byId("thread-composer"), {
+    id: "thread-text",
+    where: () => ({ channel: view.channel, thread_ts: view.thread }),
+    sent: () => list.toEnd(),
+    editLast: () => editLast(list, shown()),
+  });
+  on("everything", show);
+  on("view", onView);
+  for (const topic of ["message", "gone"]) on(topic, ({ value }) => showChange(value));
+  on("status", ({ value }) => isHere(value) && showStatus());
+  on("prompts", ({ value }) => isHere(value) && showPrompts());
+  byId("thread-close").addEventListener("click", close);
+  byId("thread").addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.defaultPrevented) close();
+  });
+}
+
+function onView(keys) {
+  if (!["channel", "thread", "me"].some((key) => keys.includes(key))) return;
+  if (keys.includes("thread") && view.thread) opener = openerOf(document.activeElement);
+  show();
+  if (keys.includes("thread") && view.thread) composer.box.focus();
+}
+
+/** Where the focus goes back to: the message rather than a button of it that may vanish. */
+function openerOf(focused) {
+  return focused.closest("#messages .message") ?? byId("composer-text");
+}
+
+function show() {
+  byId("thread").hidden = !view.thread;
+  document.body.classList.toggle("thread-open", Boolean(view.thread));
+  if (!view.thread) return;
+  const channel = currentChannel();
+  byId("thread-channel").textContent = channel.kind.endsWith("im") ? titleOf(channel) : `#${channel.name}`;
+  list.replace(shown());
+  composer.show("Reply…");
+  showStatus();
+  showPrompts();
+}
+
+function showChange({ channel, ts, thread_ts: threadTs }) {
+  if (channel !== view.channel || (ts !== view.thread && threadTs !== view.thread)) return;
+  if (!shown().length) look({ thread: null });
+  else if (view.thread) list.show(shown());
+}
+
+function shown() {
+  return messagesIn(view.channel).filter(
+    (message) =>
+      isVisible(message) && (message.ts === view.thread || message.thread_ts === view.thread),
+  );
+}
+
+function replies() {
+  return shown().filter(({ ts }) => ts !== view.thread).length;
+}
+
+function close() {
+  look({ thread: null });
+  if (opener?.isConnected) opener.focus();
+  else byId("composer-text").focus();
+}
+
+/** "Bot is writing...", its dots moving, and below it in turn what the app says it does. */
+function showStatus() {
+  const line = byId("status-line");
+  const status = statusOf(view.channel, view.thread);
+  clearInterval(turning);
+  line.hidden = !status;
+  if (!status) return;
+  const dots = element("span", { class: "dots", "aria-hidden": "true" });
+  dots.append(...[".", ".", "."].map((dot) => element("span", {}, dot)));
+  const loading = element("span", { class: "loading" });
+  line.replaceChildren(`${state.bot.name} ${status.text.replace(/[.…]+$/, "")}`, dots, loading);
+  turn(loading, status.loading);
+}
+
+function turn(place, words) {
+  if (!words.length) return;
+  let at = 0;
+  const next = () => {
+    place.textContent = words[at++ % words.length];
+  };
+  next();
+  turning = setInterval(next, LOADING_MS);
+}
+
+function showPrompts() {
+  const prompts = promptsOf(view.channel, view.thread);
+  byId("thread-prompts").hidden = !prompts?.prompts.length;
+  if (!prompts) return;
+  byId("thread-prompts").replaceChildren(
+    choices(prompts, { isDm: true, choose: (text) => composer.fill(text) }),
+  );
+}
+
+function isHere({ channel, thread_ts: threadTs }) {
+  return channel === view.channel && threadTs === view.thread;
+}

@@ -1,0 +1,89 @@
+"""The playground on a page: local servers, the bot's process and the page, until it is ended."""
+
+import asyncio
+import os
+import signal
+import sys
+import webbrowser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bot.playground.demo import addresses
+from bot.playground.model import LocalModel
+from bot.playground.page import Command, Page
+from bot.playground.page.crowd import IsFinished
+from bot.playground.page.server import is_loopback
+from bot.playground.process import BotProcess, matters
+from bot.playground.slack import LocalSlack
+
+
+async def visit(
+    *,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    is_finished: IsFinished,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    commands: Sequence[Command] = (),
+    real_model: bool = False,
+    opens_browser: bool = False,
+) -> None:
+    """Runs it all, prints the page's address, and returns after SIGINT or SIGTERM.
+
+    ``command`` starts the bot; ``environment`` is what it gets beside the addresses and tokens of
+    the local servers; ``folder`` is where it runs. Unless ``real_model``, a local model answers.
+
+    :raises CannotListen: the page cannot be served at ``host`` and ``port``.
+    """
+    stopped = _stop_signals()
+    async with LocalSlack() as slack, LocalModel() as model:
+        process = BotProcess(
+            command,
+            environment={**environment, **addresses(slack, None if real_model else model)},
+            folder=folder,
+            heard=_echo,
+        )
+        page = Page(
+            slack,
+            model,
+            bot=process,
+            is_finished=is_finished,
+            host=host,
+            port=port,
+            commands=commands,
+            real_model=real_model,
+        )
+        async with page:
+            print(f"The playground is open: {page.address}  (Ctrl-C ends it)", flush=True)
+            if not is_loopback(host):
+                _warn(real_model=real_model)
+            if opens_browser and _has_a_screen():
+                webbrowser.open(page.address)
+            async with process:
+                await stopped.wait()
+
+
+def _echo(line: str) -> None:
+    if matters(line):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _warn(*, real_model: bool) -> None:
+    spends = ", and spend the money of its model" if real_model else ""
+    print(f"Warning: whoever can reach this address can use it{spends}.", file=sys.stderr)
+
+
+def _stop_signals() -> asyncio.Event:
+    """Set by Ctrl-C, by SIGTERM, and by the end of the terminal."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
+
+
+def _has_a_screen() -> bool:
+    """Whether a browser with windows can be expected; one for the terminal would take it over."""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,169 @@
+"""`python -m bot playground`: the servers, the bot and the page from one command."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from bot.playground.process import inherited
+from tests.bot_process import STARTS_WITHIN, command
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Playground:
+    process: asyncio.subprocess.Process
+    address: str
+    http: aiohttp.ClientSession
+
+    @asynccontextmanager
+    async def window(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        origin = {"Origin": self.address.rstrip("/")}
+        async with self.http.ws_connect(f"{self.address}live", headers=origin) as window:
+            yield window
+
+    async def do(self, verb: str, **wish: Any) -> Json:
+        origin = {"Origin": self.address.rstrip("/")}
+        async with self.http.post(f"{self.address}do/{verb}", json=wish, headers=origin) as answer:
+            assert answer.status == 200, await answer.text()
+            return dict(await answer.json())
+
+    async def bots_state(self, wanted: str) -> None:
+        await self.sees(lambda change: change.get("bot", {}).get("state") == wanted)
+
+    async def sees(self, wanted: Callable[[Json], bool]) -> Json:
+        """The first change (or part of the first frame) in a new window that is wanted."""
+        async with asyncio.timeout(STARTS_WITHIN), self.window() as window:
+            async for frame in window:
+                for change in _changes(frame.json()):
+                    if wanted(change):
+                        return change
+        raise AssertionError("The page ended before.")
+
+
+def _changes(frame: Json) -> list[Json]:
+    if frame["type"] == "changes":
+        return list(frame["changes"])
+    return [{"bot": frame["bot"]}, *({"message": message} for message in frame["messages"])]
+
+
+@asynccontextmanager
+async def playground(folder: Path, *words: str) -> AsyncIterator[Playground]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "playground", "--port", "0", *words),
+        env=inherited(os.environ),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout
+    try:
+        async with asyncio.timeout(STARTS_WITHIN):
+            line = (await process.stdout.readline()).decode()
+        address = re.search(r"http://[\w.]+:\d+/", line)
+        assert address, line
+        async with aiohttp.ClientSession() as http:
+            yield Playground(process, address[0], http)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+async def test_a_mention_is_answered_on_the_page(tmp_path: Path) -> None:
+    async with playground(tmp_path) as place:
+        await place.bots_state("connected")
+        text = "@Bot [[say It works.]]"
+        ts = (await place.do("say", user="U0ANA", channel="C0GENERAL", text=text))["ts"]
+
+        answer = await place.sees(
+            lambda change: (
+                "It works." in change.get("message", {}).get("html", "")
+                and change["message"]["user"] == "U0BOT"
+            )
+        )
+
+    assert answer["message"]["thread_ts"] == ts
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_bot_that_was_killed_is_told_and_started_again(tmp_path: Path) -> None:
+    async with playground(tmp_path) as place:
+        await place.bots_state("connected")
+        (bot,) = psutil.Process(place.process.pid).children()
+        bot.kill()
+        await place.bots_state("gone")
+        await place.do("restart")
+
+        await place.bots_state("connected")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_with_all_that_belongs_to_it(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    async with playground(tmp_path) as place:
+        await place.bots_state("connected")
+        (bot,) = psutil.Process(place.process.pid).children()
+        place.process.send_signal(number)
+        _, said = await place.process.communicate()
+
+    assert (place.process.returncode, said.decode()) == (0, "")
+    assert not bot.is_running()
+
+
+async def test_it_can_be_ended_while_the_bot_starts(tmp_path: Path) -> None:
+    async with playground(tmp_path) as place:
+        place.process.send_signal(signal.SIGTERM)
+        _, said = await place.process.communicate()
+
+    assert place.process.returncode == 0
+    assert "Traceback" not in said.decode()
+
+
+async def test_a_port_that_is_taken_is_said_in_words(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, said = await command(tmp_path, "playground", "--port", str(port))
+
+    assert status == 1
+    assert f"Port {port} of 127.0.0.1 is taken." in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("port", ["70000", "-1", "http"])
+async def test_what_is_no_port_is_said_in_words(tmp_path: Path, port: str) -> None:
+    status, said = await command(tmp_path, "playground", f"--port={port}")
+
+    assert status == 2
+    assert port in said
+    assert "Traceback" not in said
+
+
+async def test_a_host_that_is_not_this_computers_is_said_in_words(tmp_path: Path) -> None:
+    status, said = await command(tmp_path, "playground", "--port=0", "--host=no.such.host.invalid")
+
+    assert status == 1
+    assert "cannot listen at no.such.host.invalid" in said
+    assert "Traceback" not in said
+
+
+async def test_listening_for_others_is_warned_of(tmp_path: Path) -> None:
+    async with playground(tmp_path, "--host", "0.0.0.0") as place:
+        assert place.process.stderr
+        said = (await place.process.stderr.readline()).decode()
+
+    assert "whoever can reach this address can use it" in said
