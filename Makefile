@@ -3,17 +3,20 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ASK ?= Compare three ways to keep the state of a small service, in a table.
 # As it was typed: neither make nor the shell may read quotes, dollars and backticks in it.
 QUESTION := $(value ASK)
 export QUESTION
 unexport ASK
 
-.PHONY: demo test check lint bench lock clean
+.PHONY: demo test check lint bench pictures lock clean
 .DEFAULT_GOAL := demo
 
-demo: $(VENV)/ready  ## ask the bot a question in a local Slack: no account, no key
+demo: $(VENV)/ready  ## the bot in a local Slack, on a page; with ASK="..." one question, here
+ifdef ASK
 	@$(BIN)/python -m bot playground --ask="$$QUESTION"
+else
+	@$(BIN)/python -m bot playground --open
+endif
 
 test: $(VENV)/ready-dev  ## all tests
 	$(BIN)/python -m pytest -q
@@ -28,6 +31,9 @@ check: lint test  ## what CI runs
 
 bench: $(VENV)/ready-dev  ## the figures in the README, measured here
 	$(BIN)/python -m tests.bench
+
+pictures: $(VENV)/ready-dev  ## the pictures in the README, made here (needs Chromium)
+	$(BIN)/python -m tests.pictures
 
 lock: $(VENV)/ready-dev  ## newest versions that fit pyproject.toml, for all Pythons and platforms
 	$(BIN)/pip install --quiet uv
