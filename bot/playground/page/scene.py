@@ -70,7 +70,8 @@ class Scene:
 
     def home(self, user: str) -> Json:
         view = self._workspace.homes.get(user)
-        return {"user": user, "html": self._view_html(view) if view else ""}
+        shown = self._view_html(view) if view else ""
+        return {"user": user, "id": view["id"] if view else None, "html": shown}
 
     def modals(self) -> list[Json]:
         """Of everybody, each with its ``user``."""

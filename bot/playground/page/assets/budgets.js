@@ -17,8 +17,9 @@ export function startBudgets() {
 }
 
 function show() {
-  const words = state.switches.limits === "off" ? "The limits are off." : "No method has been called yet.";
   if (!state.budgets.length) {
+    const isOff = state.switches.limits === "off";
+    const words = isOff ? "The limits are off." : "No method has been called yet.";
     bars.clear();
     byId("budgets").replaceChildren(element("p", { class: "quiet" }, words));
     return;
@@ -39,7 +40,8 @@ function bar(method) {
     element("div", { class: "budget", "data-method": method }, name, words, meter),
   );
   return ({ used, limit, free_in: wait }) => {
-    Object.assign(meter, { max: limit, low: limit * 0.6, high: limit * 0.9, optimum: 0, value: used });
+    const marks = { low: limit * 0.6, high: limit * 0.9, optimum: 0 };
+    Object.assign(meter, { max: limit, ...marks, value: used });
     words.textContent = wait > 0 ? `next in ${Math.ceil(wait)} s` : `${used} of ${limit}`;
     words.classList.toggle("spent", wait > 0);
   };

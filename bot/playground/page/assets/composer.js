@@ -20,7 +20,8 @@ export class Composer {
     Object.assign(this, { where, sent, editLast });
     this.box = element("textarea", { id, class: "composer-text", rows: "1", enterkeyhint: "send" });
     this.button = element(
-      "button", { type: "submit", class: "send", "aria-label": "Send", title: "Send" }, icon("send"),
+      "button", { type: "submit", class: "send", "aria-label": "Send", title: "Send" },
+      icon("send"),
     );
     this.form = element("form", { class: "composer" }, this.box, this.button);
     this.completion = new Completion(this.box);

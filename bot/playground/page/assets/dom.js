@@ -54,8 +54,9 @@ export function parsed(html) {
   const template = document.createElement("template");
   template.innerHTML = policy.createHTML(html);
   for (const pre of template.content.querySelectorAll("pre")) {
-    const button = element("button", { type: "button", class: "copy", "aria-label": "Copy the code" });
-    button.append("Copy");
+    const button = element(
+      "button", { type: "button", class: "copy", "aria-label": "Copy the code" }, "Copy",
+    );
     const frame = element("div", { class: "code" });
     pre.tabIndex = 0;
     pre.replaceWith(frame);
@@ -87,15 +88,16 @@ export function morph(place, fresh) {
 export function stickToEnd(scroller, content, { latest = null } = {}) {
   let isAtEnd = true;
   let top = 0;
+  let height = 0;
   const toEnd = () => {
     scroller.scrollTop = scroller.scrollHeight;
   };
   scroller.addEventListener("scroll", () => {
-    const rest = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
-    // Only going up leaves the end: it also moves away by itself, when more is added.
-    if (rest < NEAR_END) isAtEnd = true;
-    else if (scroller.scrollTop < top) isAtEnd = false;
-    top = scroller.scrollTop;
+    const { scrollHeight, scrollTop, clientHeight } = scroller;
+    // Only a reader who goes up leaves the end; it also moves away by itself, as sizes change.
+    if (scrollHeight - scrollTop - clientHeight < NEAR_END) isAtEnd = true;
+    else if (scrollTop < top && scrollHeight === height) isAtEnd = false;
+    [top, height] = [scrollTop, scrollHeight];
     if (latest) latest.hidden = isAtEnd;
   });
   const observer = new ResizeObserver(() => isAtEnd && toEnd());

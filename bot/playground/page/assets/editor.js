@@ -5,7 +5,8 @@ import { element, textButton } from "./dom.js";
 
 /** Puts the box into `place`; `save` gets the new text, `cancel` is called without one. */
 export function openEditor(place, text, { save, cancel }) {
-  const box = element("textarea", { class: "edit-text", "aria-label": "Edit the message", rows: "1" });
+  const label = "Edit the message";
+  const box = element("textarea", { class: "edit-text", "aria-label": label, rows: "1" });
   const done = () => box.value.trim() && save(box.value.trim());
   box.value = text;
   box.addEventListener("keydown", (event) => {

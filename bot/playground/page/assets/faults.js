@@ -13,7 +13,7 @@ export function startFaults() {
 }
 
 function show() {
-  const focused = byId("faults").contains(document.activeElement) && document.activeElement.dataset.key;
+  const focused = document.activeElement?.closest("#faults [data-key]")?.dataset.key;
   const groups = Object.entries(SIDES).flatMap(([side, words]) => [
     element("h4", {}, words),
     ...state.switches.faults.filter((fault) => fault.side === side).map(line),
@@ -30,7 +30,8 @@ function line({ key, label, explanation, armed }) {
   const button = textButton(words, "fault", () => attempt("fault", { key, times: armed ? 0 : 1 }));
   button.dataset.key = key;
   button.setAttribute("aria-pressed", String(armed > 0));
-  button.setAttribute("aria-label", `${label}: ${armed ? `armed ${armed} times, take away` : "arm"}`);
+  const what = armed ? `armed ${armed} times, take away` : "arm";
+  button.setAttribute("aria-label", `${label}: ${what}`);
   return element(
     "div", { class: "fault-line", title: explanation },
     element("span", { class: "fault-label" }, label, element("small", {}, explanation)),

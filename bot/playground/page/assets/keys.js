@@ -21,8 +21,8 @@ function onKey(event) {
   if (event.key === "F6") {
     event.preventDefault();
     move(event.shiftKey ? -1 : 1);
-  } else if (event.key === "?" && !isTyping(event.target) && !document.querySelector("dialog[open]")) {
-    byId("help").showModal();
+  } else if (event.key === "?" && !isTyping(event.target)) {
+    if (!document.querySelector("dialog[open]")) byId("help").showModal();
   }
 }
 

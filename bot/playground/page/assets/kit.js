@@ -83,7 +83,8 @@ async function onChange({ target }) {
   const chosen = chosenIn(place, target).map(({ value }) => value);
   const isMany = target.multiple || target.type === "checkbox";
   const { type } = target.dataset;
-  await act(target, type in OPTIONS ? { selected: isMany ? chosen : chosen[0] } : { value: target.value });
+  const selected = isMany ? chosen : chosen[0];
+  await act(target, type in OPTIONS ? { selected } : { value: target.value });
 }
 
 async function press(button) {

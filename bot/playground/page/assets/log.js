@@ -70,7 +70,7 @@ class Line {
   }
 
   update({ at, kind, title, about, state: words, tone }) {
-    const texts = [`${at.toFixed(2)} s`, kind, title, about, words];
+    const texts = [at.toFixed(2), kind, title, about, words];
     this.cells.forEach((cell, index) => {
       if (cell.textContent !== texts[index]) cell.textContent = texts[index];
     });

@@ -2,7 +2,7 @@
 
 import { startAnnouncer } from "./announcer.js";
 import { startBanner } from "./banner.js";
-import { startConversation } from "./conversation.js";
+import { startChannel } from "./channel.js";
 import { startDrawer } from "./drawer.js";
 import { startHome } from "./home.js";
 import { startKeys } from "./keys.js";
@@ -19,7 +19,7 @@ startTheme();
 on("everything", settle); // before all that show what the window looks at
 startBanner();
 startSidebar();
-startConversation();
+startChannel();
 startThread();
 startHome();
 startModal();

@@ -13,6 +13,10 @@ import { view } from "./view.js";
 const FACES = 4; // shown of those who replied
 const GROUPED_FOR = 300; // seconds
 
+const KEYS = {
+  r: "Add a reaction", t: "Reply in thread", e: "Edit message", Delete: "Delete message",
+};
+
 let rows = 0;
 
 export class MessageRow {
@@ -26,9 +30,9 @@ export class MessageRow {
     this.head = headOf(message, `${id}-head`);
     this.body = element("div", { class: "message-body kit", id: `${id}-body` });
     this.edited = element("span", { class: "edited", hidden: true }, "(edited)");
-    this.reactions = element("div", { class: "reactions", role: "group", "aria-label": "Reactions" });
+    this.reactions = labelled("reactions", "group", "Reactions");
     this.replies = element("div", { class: "replies" });
-    this.toolbar = element("div", { class: "toolbar", role: "toolbar", "aria-label": "Message actions" });
+    this.toolbar = labelled("toolbar", "toolbar", "Message actions");
     this.node = element(
       "article",
       {
@@ -48,9 +52,10 @@ export class MessageRow {
     this.edited.hidden = !message.edited || message.deleted;
     this.node.classList.toggle("ephemeral", message.reader != null);
     this.node.classList.toggle("deleted", message.deleted);
-    if (!this.isEditing) this.#draw("body", `${message.deleted} ${message.html}`, () => this.#drawBody());
+    const body = `${message.deleted} ${message.html}`;
+    if (!this.isEditing) this.#draw("body", body, () => this.#drawBody());
     this.#draw("reactions", JSON.stringify(message.reactions), () => this.#drawReactions());
-    this.#draw("tools", [message.deleted, message.user].join(), () => this.#drawTools());
+    this.#draw("tools", message.deleted, () => this.#drawTools());
     this.updateReplies();
   }
 
@@ -114,7 +119,8 @@ export class MessageRow {
 
   #drawBody() {
     const { deleted, html } = this.message;
-    if (deleted) this.body.replaceChildren(element("p", { class: "tombstone" }, "This message was deleted."));
+    const tombstone = element("p", { class: "tombstone" }, "This message was deleted.");
+    if (deleted) this.body.replaceChildren(tombstone);
     else morph(this.body, parsed(html));
     for (const sign of this.body.querySelectorAll("[data-visible-to]")) {
       sign.hidden = !sign.dataset.visibleTo.split(" ").includes(view.me);
@@ -166,8 +172,8 @@ export class MessageRow {
       );
       parts.push(button);
     }
-    if (status) parts.push(element("span", { class: "replies-status" }, `${state.bot.name} ${status}`));
-    this.replies.replaceChildren(...parts);
+    const line = element("span", { class: "replies-status" }, `${state.bot.name} ${status}`);
+    this.replies.replaceChildren(...parts, ...(status ? [line] : []));
   }
 
   #row(message) {
@@ -183,8 +189,7 @@ export class MessageRow {
   /** Letters act only while the message itself has the focus. */
   #onKey(event) {
     if (event.target !== this.node || event.ctrlKey || event.metaKey || event.altKey) return;
-    const tools = { r: "Add a reaction", t: "Reply in thread", e: "Edit message", Delete: "Delete message" };
-    const label = tools[event.key];
+    const label = KEYS[event.key];
     const tool = label && this.toolbar.querySelector(`[aria-label="${label}"]`);
     if (!tool) return;
     event.preventDefault();
@@ -205,6 +210,10 @@ export function follows(message, previous) {
 /** "1 reply", "3 replies". */
 export function countOf(count) {
   return count === 1 ? "1 reply" : `${count} replies`;
+}
+
+function labelled(className, role, label) {
+  return element("div", { class: className, role, "aria-label": label });
 }
 
 function headOf({ user, ts }, id) {

@@ -40,7 +40,8 @@ export class MessageList {
       const divider = this.divider(message, messages[at - 1]);
       row.arrange({ divider, follows: !divider && follows(message, messages[at - 1]) });
     });
-    if (!this.place.querySelector('.message[tabindex="0"]')) this.#rove(this.place.lastElementChild);
+    const isReachable = this.place.querySelector('.message[tabindex="0"]');
+    if (!isReachable) this.#rove(this.place.lastElementChild);
   }
 
   /** The row of a message, or undefined. */

@@ -44,7 +44,8 @@ function draw({ id, title, html, submit: submitWords, close: closeWords, errors 
   clearErrors();
   morph(body, parsed(html));
   if (!byId("modal").open) byId("modal").showModal();
-  if (isOther) (body.querySelector("input, textarea, select") ?? byId("modal-dismiss")).focus();
+  const first = body.querySelector("input, textarea, select") ?? byId("modal-dismiss");
+  if (isOther) first.focus();
   showErrors(errors);
 }
 
@@ -69,7 +70,7 @@ function missing(body) {
   return Object.fromEntries(wrong.map((input) => [input.dataset.block, input.validationMessage]));
 }
 
-/** Puts each sentence beneath its input and goes to the first; one without an input stands above. */
+/** Puts each sentence beneath its input, or above all, and goes to the first such input. */
 function showErrors(errors) {
   const body = byId("modal-body");
   for (const [block, sentence] of Object.entries(errors)) {

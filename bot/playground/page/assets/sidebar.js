@@ -4,7 +4,9 @@ import { avatar, badge } from "./avatar.js";
 import { byId, element, icon } from "./dom.js";
 import { popUp } from "./popup.js";
 import { nameOf, on, state } from "./store.js";
-import { channelsOf, lookAt, markRead, speakAs, speakers, titleOf, unreadIn, view } from "./view.js";
+import {
+  channelsOf, lookAt, markRead, speakAs, speakers, titleOf, unreadIn, view,
+} from "./view.js";
 
 const SECTIONS = [
   { title: "Channels", kinds: ["channel", "private"] },
@@ -41,7 +43,9 @@ function show() {
   showSections();
   byId("speak-as").replaceChildren(
     avatar(view.me),
-    element("span", { class: "speak-as-name" }, element("small", {}, "You speak as"), nameOf(view.me)),
+    element(
+      "span", { class: "speak-as-name" }, element("small", {}, "You speak as"), nameOf(view.me),
+    ),
     badge(view.me) ?? "",
   );
   byId("speak-as").setAttribute("aria-label", `Speak as: ${nameOf(view.me)}`);

@@ -12,7 +12,8 @@ const OURS = [
 /** Buttons; `choose` gets the words of the one that was pressed. */
 export function choices(prompts, { isDm, choose }) {
   const mention = isDm ? "" : `@${state.bot.name} `;
-  const offered = prompts?.prompts ?? OURS.map((words) => ({ title: words, message: mention + words }));
+  const ours = OURS.map((words) => ({ title: words, message: mention + words }));
+  const offered = prompts?.prompts ?? ours;
   return element(
     "div", { class: "choices", role: "group", "aria-label": prompts?.title || "Suggestions" },
     prompts?.title ? element("p", { class: "quiet" }, prompts.title) : null,

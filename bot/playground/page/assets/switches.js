@@ -6,7 +6,10 @@ import { on, state } from "./store.js";
 
 const CHOICES = [
   { key: "limits", label: "Rate limits", options: { real: "As Slack's", off: "Off" } },
-  { key: "form", label: "Counted by", options: { window: "Sliding window", bucket: "Token bucket" } },
+  {
+    key: "form", label: "Counted by",
+    options: { window: "Sliding window", bucket: "Token bucket" },
+  },
 ];
 const RANGES = [
   {
@@ -34,9 +37,11 @@ export function startSwitches() {
 /** Adds a select; returns what shows the switches in it. */
 function choice({ key, label, options }) {
   const select = element("select", { id: `switch-${key}`, name: key });
-  select.append(...Object.entries(options).map(([value, words]) => element("option", { value }, words)));
+  for (const [value, words] of Object.entries(options)) {
+    select.append(element("option", { value }, words));
+  }
   select.addEventListener("change", () => attempt("switch", { [key]: select.value }));
-  byId("switches").append(element("label", { for: select.id }, label), select, element("span"));
+  byId("switches").append(element("label", { for: select.id }, label), select);
   return (switches) => {
     select.value = switches[key];
   };
@@ -44,7 +49,8 @@ function choice({ key, label, options }) {
 
 /** Adds a slider; returns what shows the switches in it. */
 function range({ key, label, min, max, step, words }) {
-  const slider = element("input", { type: "range", id: `switch-${key}`, name: key, min, max, step });
+  const id = `switch-${key}`;
+  const slider = element("input", { type: "range", id, name: key, min, max, step });
   const output = element("output", { for: slider.id });
   const say = () => {
     output.textContent = words(Number(slider.value));

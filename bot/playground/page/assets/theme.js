@@ -10,7 +10,7 @@ let theme = localStorage.getItem(KEY) ?? "auto";
 /** Shows the chosen theme and lets one choose. */
 export function startTheme() {
   byId("theme").addEventListener("click", () => choose(NEXT[theme]));
-  addEventListener("storage", ({ key, newValue }) => key === KEY && newValue in NEXT && choose(newValue));
+  addEventListener("storage", ({ key, newValue }) => key === KEY && choose(newValue));
   choose(theme);
 }
 

@@ -1,7 +1,7 @@
 /** The side pane: one thread, the app's status line, and the box to reply in. */
 
 import { Composer } from "./composer.js";
-import { editLast } from "./conversation.js";
+import { editLast } from "./channel.js";
 import { byId, element } from "./dom.js";
 import { countOf } from "./message.js";
 import { MessageList } from "./messages.js";
@@ -58,7 +58,8 @@ function show() {
   document.body.classList.toggle("thread-open", Boolean(view.thread));
   if (!view.thread) return;
   const channel = currentChannel();
-  byId("thread-channel").textContent = channel.kind.endsWith("im") ? titleOf(channel) : `#${channel.name}`;
+  const isDm = channel.kind === "im" || channel.kind === "mpim";
+  byId("thread-channel").textContent = isDm ? titleOf(channel) : `#${channel.name}`;
   list.replace(shown());
   composer.show("Reply…");
   showStatus();

@@ -14,7 +14,7 @@ let list;
 let composer;
 
 /** Shows the channel in view and keeps it true. */
-export function startConversation() {
+export function startChannel() {
   list = new MessageList(byId("messages"), {
     scroller: byId("messages-scroller"),
     latest: byId("messages-latest"),
