@@ -8,13 +8,14 @@ import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bot.playground.demo import addresses
+from bot.playground.demo import IsFinished, addresses
 from bot.playground.model import LocalModel
 from bot.playground.page import Command, Page
-from bot.playground.page.crowd import IsFinished
-from bot.playground.page.server import is_loopback
+from bot.playground.page.guard import is_loopback
 from bot.playground.process import BotProcess, matters
 from bot.playground.slack import LocalSlack
+
+CALLS_KEPT = 2_000  # and as many deliveries: more than the page has rows for
 
 
 async def visit(
@@ -37,7 +38,7 @@ async def visit(
     :raises CannotListen: the page cannot be served at ``host`` and ``port``.
     """
     stopped = _stop_signals()
-    async with LocalSlack() as slack, LocalModel() as model:
+    async with LocalSlack(calls_kept=CALLS_KEPT) as slack, LocalModel() as model:
         process = BotProcess(
             command,
             environment={**environment, **addresses(slack, None if real_model else model)},
@@ -53,10 +54,12 @@ async def visit(
             port=port,
             commands=commands,
             real_model=real_model,
+            secrets=[value for name, value in environment.items() if name.endswith("_KEY")],
         )
         async with page:
             print(f"The playground is open: {page.address}  (Ctrl-C ends it)", flush=True)
             if not is_loopback(host):
+                print(f"On other devices: {page.address_elsewhere}", flush=True)
                 _warn(real_model=real_model)
             if opens_browser and _has_a_screen():
                 webbrowser.open(page.address)
@@ -84,6 +87,5 @@ def _stop_signals() -> asyncio.Event:
 
 def _has_a_screen() -> bool:
     """Whether a browser with windows can be expected; one for the terminal would take it over."""
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    names = ("DISPLAY", "WAYLAND_DISPLAY")
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in names)

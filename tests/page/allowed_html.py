@@ -17,7 +17,7 @@ TAGS = re.compile(
 )
 ATTRIBUTES = re.compile(
     "aria-(label|level)|data-(action|block|channel|confirm|dispatch|selected|type|user|value)"
-    "|data-visible-to|checked|class|dir|href|label|max|maxlength|min|minlength|multiple|name"
+    "|data-visible-to|checked|class|dir|disabled|href|label|max|maxlength|min|minlength|multiple|name"
     "|placeholder|rel|required|role|rows|selected|start|step|target|title|type|value"
 )
 _VOID = {"br", "hr", "input"}

@@ -1,9 +1,12 @@
-"""The colours of code can be read in the light and in the dark."""
+"""The colours of code can be read in the light and in the dark, and are there in time."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
+
+from bot.playground.page import code
 
 SHEET = Path(__file__).parents[2] / "bot/playground/page/assets/highlight.css"
 
@@ -30,3 +33,19 @@ def test_each_colour_stands_out_from_its_ground(place: int, ground: str) -> None
 
     assert len(colours(part)) == 9
     assert min(contrast(colour, ground) for colour in colours(part)) >= 4.5
+
+
+@pytest.mark.parametrize(
+    ("written", "language"),
+    [
+        *(("a\n" * 6_000, "csharp"), ("\n " * 6_000, "c"), ("a" * 12_000, "basemake")),
+        *(("{" + "a" * 12_000, "css"), ("{" + "a" * 12_000, "lilypond"), ("\n" * 12_000, "matlab")),
+    ],
+)
+def test_what_takes_long_to_colour_has_no_colours(written: str, language: str) -> None:
+    start = time.monotonic()
+    html = code.block(written, language)
+
+    assert time.monotonic() - start < 2.0
+    assert "<span" not in html
+    assert code.block(written, language) is html

@@ -210,6 +210,15 @@ def test_a_menu_starts_with_what_was_chosen_before() -> None:
     assert "data-dispatch" in html
 
 
+def test_a_choice_can_be_taken_back_only_where_an_input_is_optional() -> None:
+    menu = {"type": "static_select", "action_id": "A", "options": [option("one")]}
+    question = {"type": "input", "block_id": "B", "label": plain("Which?"), "element": menu}
+
+    assert '<option value="" disabled selected>Choose</option>' in render(actions(menu))
+    assert '<option value="" disabled selected>Choose</option>' in render(question)
+    assert '<option value="" selected>Choose</option>' in render({**question, "optional": True})
+
+
 def test_people_and_channels_are_chosen_by_name() -> None:
     people = {"type": "multi_users_select", "action_id": "A", "initial_users": ["U0ANA"]}
     channels = {"type": "channels_select", "action_id": "B"}

@@ -123,6 +123,9 @@ def test_a_link_opens_elsewhere_and_tells_nothing() -> None:
         "//localhost",
         "good\u200b.example",
         "\u202egood",
+        "good.\u034fexample",
+        "good.\ufe0fexample",
+        "good.\u200dexample",
     ],
 )
 def test_a_label_that_looks_like_another_address_is_followed_by_the_true_host(label: str) -> None:
@@ -133,7 +136,15 @@ def test_a_label_that_looks_like_another_address_is_followed_by_the_true_host(la
 
 
 @pytest.mark.parametrize(
-    "label", ["the manual", "evil.example", "https://www.evil.example/a", "Python 3.11", "e.g. so"]
+    "label",
+    [
+        "the manual",
+        "evil.example",
+        "https://www.evil.example/a",
+        "Python 3.11",
+        "e.g. so",
+        "❤️ 👩‍💻 docs",
+    ],
 )
 def test_a_label_that_misleads_nobody_stands_alone(label: str) -> None:
     assert "true-host" not in values(render(f"[{label}](https://evil.example/a)"), "class")

@@ -1,5 +1,7 @@
 """What people write in Slack is shown as Slack shows it, and never does anything."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,6 +85,20 @@ def test_nothing_that_is_written_can_run(hostile: str) -> None:
     for around in ("{}", "&gt; {}", "*{}*", "`{}`", "```{}```", "<https://a.example|{}>", "<{}>"):
         render(around.replace("{}", hostile))
         check(mrkdwn.plain(hostile))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("*" + "`a`" * 24, "*" + "<a>" * 24, "_`a` " * 8_000, "*" + "<a>" * 13_000),
+        *("*_~" * 13_000, "*`_" * 13_000, "`" * 40_000, "<" * 40_000, "*a " * 13_000),
+    ],
+)
+def test_marks_without_an_end_take_no_time(text: str) -> None:
+    start = time.monotonic()
+    render(text)
+
+    assert time.monotonic() - start < 3.0  # it is a tenth of this; it was more than one lives
 
 
 def test_every_beginning_of_a_message_can_be_shown() -> None:

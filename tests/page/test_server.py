@@ -15,12 +15,15 @@ import pytest_asyncio
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground.model import LocalModel
-from bot.playground.page import CannotListen, Command, Page
-from bot.playground.page.server import CONTENT_TYPES, HEADERS, names_this_computer
+from bot.playground.page import CannotListen, Command, Page, server
+from bot.playground.page.guard import HEADERS
+from bot.playground.page.server import CONTENT_TYPES
 from bot.playground.slack import LocalSlack
+from bot.playground.slack.delivery import Connections
 
 Json = dict[str, Any]
 BOT = "U0BOT"
+KEY = "a-key-without-a-form"
 LISTS = ("people", "channels", "budgets")
 SINGLE = ("bot", "switches", "crowd")
 
@@ -163,10 +166,27 @@ def is_finished(message: Mapping[str, Any]) -> bool:
 
 @pytest_asyncio.fixture
 async def stage() -> AsyncIterator[Stage]:
+    async with staged() as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def staged(
+    *, clock: Callable[[], float] | None = None, real_model: bool = False
+) -> AsyncIterator[Stage]:
     bot = NoBot()
-    async with LocalSlack() as slack, LocalModel() as model:
+    async with LocalSlack(clock=clock) as slack, LocalModel() as model:
         commands = [Command(command="/llm", hint="usage", description="What was used")]
-        page = Page(slack, model, bot=bot, is_finished=is_finished, port=0, commands=commands)
+        page = Page(
+            slack,
+            model,
+            bot=bot,
+            is_finished=is_finished,
+            port=0,
+            commands=commands,
+            real_model=real_model,
+            secrets=["", KEY],
+        )
         async with page, aiohttp.ClientSession() as http:
             slack.latency = 0.0
             yield Stage(slack, model, bot, page, http)
@@ -216,6 +236,15 @@ async def test_a_person_edits_and_deletes_what_they_said(stage: Stage) -> None:
         await window.until(lambda: not window.message(ts))
 
     assert edited["text"] == "hello"
+
+
+async def test_nothing_is_kept_of_what_was_deleted(stage: Stage) -> None:
+    ts = await stage.say("helo")
+    async with stage.window():
+        kept = len(stage.page._scene._rendered)
+    await stage.do("delete", user="U0ANA", channel="C0GENERAL", ts=ts)
+
+    assert (kept, stage.page._scene._rendered) == (1, {})
 
 
 async def test_others_messages_cannot_be_changed(stage: Stage) -> None:
@@ -338,6 +367,68 @@ async def test_the_home_and_a_modal_are_shown_to_their_person(stage: Stage) -> N
     assert "view_submission" in [each.payload.get("type") for each in stage.slack.deliveries]
 
 
+MODAL = {
+    "type": "modal",
+    "title": {"type": "plain_text", "text": "Settings"},
+    "submit": {"type": "plain_text", "text": "Save"},
+    "blocks": [BUTTON],
+}
+
+
+async def opened(stage: Stage) -> str:
+    """A modal before Ana; its id."""
+    await stage.do("say", user="U0ANA", channel="C0GENERAL", text="/llm")
+    return await shown(stage, stage.api.views_open)
+
+
+async def shown(stage: Stage, show: Callable[..., Any]) -> str:
+    """The id of what the app shows in answer to what was done last."""
+    trigger_id = stage.slack.deliveries[-1].payload["trigger_id"]
+    return str((await show(trigger_id=trigger_id, view=MODAL))["view"]["id"])
+
+
+async def test_a_modal_is_submitted_once_until_the_app_has_answered(stage: Stage) -> None:
+    stage.slack.redelivery_after = (0.5,)
+    view = await opened(stage)
+    async with stage.window() as window:
+        before = window.state["modals"][0]["waiting"]
+        submission = {"user": "U0ANA", "view": view, "state": {}}
+        await stage.do("submit", **submission)
+        await window.until(lambda: window.state["modals"][0]["waiting"])
+        again = await stage.refused("submit", **submission)
+        # No app is connected, so nobody answers.
+        await window.until(lambda: window.state["modals"][0]["errors"])
+        after = window.state["modals"][0]["waiting"]
+
+    assert (before, after) == (False, False)
+    assert "was sent already" in again
+    types = [each.payload.get("type") for each in stage.slack.deliveries]
+    assert types.count("view_submission") == 1
+
+
+async def test_only_the_modal_in_front_is_submitted_and_closed(stage: Stage) -> None:
+    below = await opened(stage)
+    act = {"user": "U0ANA", "view": below, "block_id": "stop", "action_id": "stop_now"}
+    await stage.do("act", **act)
+    await shown(stage, stage.api.views_push)
+    await stage.api.views_publish(user_id="U0ANA", view={"type": "home", "blocks": [BUTTON]})
+
+    for view in (below, home_id(stage)):
+        assert "in front" in await stage.refused("submit", user="U0ANA", view=view, state={})
+        assert "in front" in await stage.refused("close", user="U0ANA", view=view)
+
+
+@pytest.mark.parametrize("state", [{"b": []}, {"b": {"a": 1}}, {"b": {"a": {"value": [[1]]}}}])
+async def test_what_is_no_state_is_refused_with_a_sentence(stage: Stage, state: Json) -> None:
+    view = await opened(stage)
+    act = {"user": "U0ANA", "view": view, "block_id": "stop", "action_id": "stop_now"}
+
+    assert "cannot be understood" in await stage.refused("act", **act, state=state)
+    assert "cannot be understood" in await stage.refused(
+        "submit", user="U0ANA", view=view, state=state
+    )
+
+
 def home_id(stage: Stage) -> str:
     return str(stage.slack.workspace.homes["U0ANA"]["id"])
 
@@ -390,7 +481,12 @@ async def test_what_cannot_be_done_is_refused_with_a_sentence(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"user": "\\ud800"}']
+    "body",
+    [
+        *(b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"user": "\\ud800"}'),
+        b'{"user": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
 )
 async def test_what_is_no_json_object_is_refused_with_a_sentence(stage: Stage, body: bytes) -> None:
     status, answer = await stage.post("say", body, {})
@@ -431,12 +527,27 @@ async def test_another_origin_and_another_host_are_refused(stage: Stage) -> None
     assert stage.slack.screen("general") == []
 
 
-async def test_the_page_answers_to_localhost_too(stage: Stage) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_the_page_answers_to_localhost_too_and_through_a_tunnel(
+    stage: Stage, scheme: str
+) -> None:
     host = f"localhost:{stage.origin.rpartition(':')[2]}"
-    headers = {"Host": host, "Origin": f"http://{host}"}
+    headers = {"Host": host, "Origin": f"{scheme}://{host}"}
     say = json.dumps({"user": "U0ANA", "channel": "C0GENERAL", "text": "x"})
 
     assert (await stage.post("say", say, headers))[0] == 200
+
+
+async def test_a_page_for_all_devices_answers_to_no_other_name_either(stage: Stage) -> None:
+    everywhere = Page(
+        stage.slack, stage.model, bot=stage.bot, is_finished=is_finished, host="0.0.0.0", port=0
+    )
+    async with everywhere as page:
+        assert page.address.startswith("http://127.0.0.1:")
+        assert "0.0.0.0" not in page.address_elsewhere
+        for host, status in (("evil.example", 403), ("192.168.1.7", 200)):
+            async with stage.http.get(page.address, headers={"Host": host}) as answer:
+                assert answer.status == status
 
 
 async def test_every_answer_forbids_what_is_not_the_pages_own(stage: Stage) -> None:
@@ -510,6 +621,29 @@ async def detail(stage: Stage, row: int) -> Json:
         return dict(await answer.json())
 
 
+async def test_a_row_holds_no_token(stage: Stage) -> None:
+    async with stage.window() as window:
+        stage.bot.says(f"2026-01-31T12:00:00.000Z INFO {stage.slack.bot_token} with=sk-1")
+        stage.bot.says(f"The key is {KEY}")
+        await window.until(lambda: len(window.rows("log")) == 2)
+        known, other = window.rows("log")
+
+    assert (known["title"], known["about"]) == ("***", "with=***")
+    assert other["title"] == "The key is ***"
+
+
+async def test_two_connections_are_two_rows(stage: Stage) -> None:
+    async with stage.window() as window:
+        for count in (1, 0, 1):
+            for listener in stage.slack.listeners:
+                listener(Connections(count))
+        await window.until(lambda: len(window.rows("socket")) == 3)
+
+        assert [row["state"] for row in window.rows("socket")] == [
+            *("1 open", "none is open", "1 open")
+        ]
+
+
 async def test_a_request_to_the_model_is_a_row_that_grows(stage: Stage) -> None:
     stage.model.tokens_per_second = 1e6
     body = {"model": "local-model", "messages": [{"role": "user", "content": "[[say one two]]"}]}
@@ -572,6 +706,37 @@ async def test_switches_take_effect_and_everybody_sees_them(stage: Stage) -> Non
     async with stage.window() as window:
         (budget,) = window.state["budgets"]
     assert (budget["method"], budget["used"], budget["limit"]) == ("users.info", 1, 100)
+
+
+async def test_what_is_left_of_a_budget_is_told_until_all_of_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "TICK", 0.01)
+    now = [0.0]
+    async with staged(clock=lambda: now[0]) as stage, stage.window() as window:
+        await stage.api.users_info(user="U0ANA")
+        await window.until(lambda: any(each["used"] for each in window.state["budgets"]))
+        now[0] = 61.0
+
+        await window.until(lambda: not any(each["used"] for each in window.state["budgets"]))
+
+
+async def test_a_real_model_keeps_its_speed() -> None:
+    async with staged(real_model=True) as stage:
+        refused = await stage.refused("switch", model_rate=10.0, scale=0.5)
+        async with stage.window() as window:
+            switches = window.state["switches"]
+
+    assert "speed of its own" in refused
+    assert (switches["model_rate"], switches["scale"]) == (None, 1.0)
+
+
+async def test_a_page_that_is_not_open_yet_changes_nothing(stage: Stage) -> None:
+    stage.slack.latency = 7.0
+    limits = stage.slack.limits
+    Page(stage.slack, stage.model, bot=stage.bot, is_finished=is_finished)
+
+    assert (stage.slack.latency, stage.slack.limits) == (7.0, limits)
 
 
 async def test_a_crowd_asks_and_is_counted_until_all_are_answered(stage: Stage) -> None:
@@ -640,23 +805,9 @@ async def test_a_port_that_is_taken_is_said(stage: Stage) -> None:
 async def test_a_mistake_of_the_playground_is_said_with_the_same_headers(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage.bot, "restart", None)
-    origin = {"Origin": stage.origin}
-    async with stage.http.post(
-        f"{stage.page.address}do/restart", json={}, headers=origin
-    ) as answer:
+    monkeypatch.setattr(stage.slack, "open_home", None)
+    home, origin = f"{stage.page.address}do/home", {"Origin": stage.origin}
+    async with stage.http.post(home, json={"user": "U0ANA"}, headers=origin) as answer:
         assert answer.status == 500
         assert answer.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]
         assert "made a mistake" in (await answer.json())["error"]
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8484", "[::1]:8484", "LOCALHOST:1"])
-def test_names_of_this_computer(host: str) -> None:
-    assert names_this_computer(host)
-
-
-@pytest.mark.parametrize(
-    "host", ["", "[", "::1", "evil.example", "localhost.evil.example", "127.0.0.1@evil", "10.0.0.1"]
-)
-def test_names_of_others(host: str) -> None:
-    assert not names_this_computer(host)

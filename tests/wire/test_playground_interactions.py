@@ -11,6 +11,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground.slack import LocalSlack
+from bot.playground.slack.screen import StillSubmitting
 
 HASTY = (0.1, 0.0, 0.0, 0.0)  # seconds to wait for an ack, and pauses; Slack's are 3 s and minutes
 
@@ -499,6 +500,21 @@ async def test_unacknowledged_submission_keeps_the_modal(
 
     assert errors == {"": "We had some trouble connecting. Try again?"}
     assert (titles(slack), delivery.gave_up) == (["Form"], True)
+
+
+async def test_a_modal_is_submitted_once_at_a_time(slack: LocalSlack, app: AsyncApp) -> None:
+    saved = saves(app, response_action="errors", errors={"who": "Too short."})
+    view_id = await opened(slack)
+
+    delivery = await slack.submit("Ana", view_id, NAMED)
+    with pytest.raises(StillSubmitting):
+        await slack.submit("Ana", view_id, NAMED)
+    assert slack.is_submitting(view_id)
+    await delivery.wait()
+
+    assert not slack.is_submitting(view_id)
+    assert len(saved) == 1
+    await slack.submit("Ana", view_id, NAMED)
 
 
 async def test_late_ack_finds_a_closed_modal_closed(slack: LocalSlack, app: AsyncApp) -> None:

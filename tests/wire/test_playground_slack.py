@@ -880,6 +880,29 @@ async def test_response_url_replaces_the_clicked_message(
     assert slack.screen("general") == ["stopped"]
 
 
+async def test_the_newest_response_urls_work(
+    slack: LocalSlack, session: aiohttp.ClientSession
+) -> None:
+    urls = []
+    for _ in range(1_001):
+        delivery = await slack.command("general", "Ana", "/llm")
+        urls.append(delivery.payload["response_url"])
+    answers = [await session.post(url, json={"text": "hi"}) for url in (*urls[:2], urls[-1])]
+
+    assert [answer.status for answer in answers] == [404, 200, 200]
+
+
+async def test_the_newest_calls_and_deliveries_are_kept() -> None:
+    async with LocalSlack(calls_kept=4) as slack:
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
+        for _ in range(5):
+            await client.users_info(user="U0ANA")
+            await slack.open_home("Ana")
+
+        assert (len(slack.calls), len(slack.deliveries)) == (3, 3)
+        assert slack.count("users.info") == 5
+
+
 # Events over HTTP
 
 

@@ -1,5 +1,7 @@
 """Code in colours, by the short class names of Pygments (``assets/highlight.css``)."""
 
+import re
+import time
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import groupby
@@ -10,6 +12,13 @@ from pygments.token import STANDARD_TYPES, _TokenType
 from pygments.util import ClassNotFound
 
 from bot.playground.page.html import Html, join, tag, text
+
+LONGEST = 0.2  # seconds; what takes longer to colour has no colours, for everybody waits meanwhile
+
+_Token = tuple[_TokenType, str]
+
+# Some lexers need the square of such a run's length for a single token.
+_LONG_RUN = re.compile(r"\s{1000}|\S{1000}")
 
 
 # While an answer is written, the blocks above its last lines stay what they are.
@@ -31,16 +40,27 @@ def _lexer(language: str) -> Lexer | None:
 
 
 def _coloured(code: str, lexer: Lexer) -> Html:
-    # There are 500 lexers, written for code that makes sense: some lose text, some break.
+    # There are 500 lexers, written for code that makes sense: some lose text, some break, and some
+    # need minutes for a message.
+    if _LONG_RUN.search(code):
+        return text(code)
     try:
-        tokens = list(lexer.get_tokens(code))
+        tokens = list(_in_time(lexer.get_tokens(code)))
     except Exception:
         return text(code)
     words = "".join([value for _, value in tokens])
     return join(_spans(tokens)) if words == code else text(code)
 
 
-def _spans(tokens: Iterable[tuple[_TokenType, str]]) -> Iterator[Html]:
+def _in_time(tokens: Iterable[_Token]) -> Iterator[_Token]:
+    deadline = time.monotonic() + LONGEST
+    for token in tokens:
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        yield token
+
+
+def _spans(tokens: Iterable[_Token]) -> Iterator[Html]:
     for class_, run in groupby(tokens, lambda token: _class(token[0])):
         words = "".join([value for _, value in run])
         yield tag("span", words, class_=class_) if class_ else text(words)

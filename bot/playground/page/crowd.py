@@ -2,16 +2,19 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable
 from typing import Any
 
+from bot.playground.demo import IsFinished
+from bot.playground.page.scene import TOMBSTONE
 from bot.playground.slack import LocalSlack
 from bot.playground.slack.workspace import BOT_USER_ID
 
-# Whether a message of the bot is the last of a finished reply.
-IsFinished = Callable[[Mapping[str, Any]], bool]
+logger = logging.getLogger(__name__)
 
 WITHIN = 3.0  # seconds in which all of them ask
+PATIENCE = 120.0  # seconds; later answers, such as of a bot that was killed, are not waited for
 CHANNELS = ("general", "random")
 LARGEST = 100
 
@@ -48,22 +51,27 @@ class Crowd:
         self._number = 0
         self._began = 0.0
         self._took: float | None = None  # seconds until the last answer
-        self._threads: dict[tuple[str, str], bool] = {}  # channel and root: answered?
+        self._asked = 0
+        self._answered = 0
+        self._open: set[tuple[str, str]] = set()  # channel and root of those to be answered
         self._refused = 0
         self._asking: asyncio.Task[None] | None = None
 
     @property
     def running(self) -> bool:
-        return bool(self._number) and self._took is None
+        waits = bool(self._number) and self._took is None
+        return waits and self._slack.clock() - self._began < PATIENCE
 
     def shown(self) -> dict[str, Any] | None:
         """As the page's frames say it; None before the first time."""
         if not self._number:
             return None
-        seconds = self._slack.clock() - self._began if self._took is None else self._took
+        seconds = self._took
+        if seconds is None:
+            seconds = min(self._slack.clock() - self._began, PATIENCE)
         return {
-            "asked": len(self._threads),
-            "answered": sum(self._threads.values()),
+            "asked": self._asked,
+            "answered": self._answered,
             "refused": self._refused,
             "seconds": round(seconds, 1),
             "running": self.running,
@@ -85,18 +93,20 @@ class Crowd:
         self._number = number
         self._began = self._slack.clock()
         self._took = None
-        self._threads = {}
-        self._refused = 0
+        self._asked = self._answered = self._refused = 0
+        self._open.clear()
         self._asking = asyncio.create_task(self._ask(self.people[:number]))
 
     def look(self, channel: str, root: str) -> None:
-        """A thread changed: is its answer whole?"""
-        if self._threads.get((channel, root)) is not False:
+        """A thread changed: is its answer whole, or its question gone?"""
+        if (channel, root) not in self._open:
             return
-        if not any(map(self._is_finished, self._slack.thread(channel, root))):
+        answered = any(map(self._is_finished, self._slack.thread(channel, root)))
+        if not answered and not self._is_gone(channel, root):
             return
-        self._threads[channel, root] = True
-        if len(self._threads) == self._number and all(self._threads.values()):
+        self._open.remove((channel, root))
+        self._answered += answered
+        if self._asked == self._number and not self._open:
             self._took = self._slack.clock() - self._began
         self._changed()
 
@@ -112,9 +122,20 @@ class Crowd:
             await asyncio.gather(self._asking, return_exceptions=True)
 
     async def _ask(self, people: list[str]) -> None:
+        try:
+            await self._take_turns(people)
+        except Exception:  # nobody awaits this task
+            logger.exception("playground.crowd_failed")
+
+    async def _take_turns(self, people: list[str]) -> None:
         turns = zip(people, itertools.cycle(CHANNELS), itertools.cycle(QUESTIONS), strict=False)
         for person, channel, question in turns:
             ts = await self._slack.say(channel, person, f"<@{BOT_USER_ID}> {question}")
-            self._threads[self._slack.workspace.channel(channel).id, ts] = False
+            self._open.add((self._slack.workspace.channel(channel).id, ts))
+            self._asked += 1
             self._changed()
             await asyncio.sleep(WITHIN / len(people))
+
+    def _is_gone(self, channel: str, root: str) -> bool:
+        message = self._slack.workspace.channels[channel].messages.get(root)
+        return message is None or message.get("subtype") == TOMBSTONE

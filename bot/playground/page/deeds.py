@@ -2,22 +2,27 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from bot.playground.page.crowd import LARGEST, Crowd
-from bot.playground.page.scene import TOMBSTONE, Scene, seen
+from bot.playground.page.scene import TOMBSTONE, Scene
 from bot.playground.page.switches import Switches
 from bot.playground.page.typed import to_wire
 from bot.playground.slack import LocalSlack
+from bot.playground.slack.screen import StillSubmitting
 from bot.playground.slack.workspace import Channel, Message, Person
 
 LONGEST_TEXT = 40_000  # characters; Slack cuts longer messages off
 
 Json = dict[str, Any]
 Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
+# A view's `state.values`: what an element holds, by block_id and action_id.
+Option = dict[str, str | dict[str, str | bool | None] | None]
+Held = dict[str, str | Option | list[str | Option] | None]
+State = dict[str, dict[str, Held]]
 Reaction = Annotated[str, Meta(pattern=r"^[a-z0-9_+'-]{1,100}(::skin-tone-[2-6])?$")]
 
 _COMMAND = re.compile(r"(/\S*)\s*(.*)", re.DOTALL)
@@ -29,12 +34,6 @@ class Refused(Exception):
     def __init__(self, sentence: str, *, status: int = 400) -> None:
         super().__init__(sentence)
         self.status = status
-
-
-class Restarts(Protocol):
-    """A bot that can be killed and started again."""
-
-    async def restart(self) -> None: ...
 
 
 class Verb(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -79,13 +78,13 @@ class Act(Verb):
     view: str = ""
     value: str | None = None
     selected: str | list[str] | None = None
-    state: Json | None = None
+    state: State | None = None
 
 
 class Submit(Verb):
     user: str
     view: str
-    state: dict[str, Json]
+    state: State
 
 
 class Close(Verb):
@@ -119,7 +118,10 @@ class Nothing(Verb):
 
 
 class Deeds:
-    """Carries the verbs out. ``commands`` are the slash commands that the app has."""
+    """Carries the verbs out. ``commands`` are the slash commands that the app has.
+
+    ``restart`` kills the bot and starts it again.
+    """
 
     def __init__(
         self,
@@ -128,14 +130,14 @@ class Deeds:
         *,
         switches: Switches,
         crowd: Crowd,
-        bot: Restarts,
+        restart: Callable[[], Awaitable[None]],
         commands: Sequence[str],
     ) -> None:
         self._slack = slack
         self._scene = scene
         self._switches = switches
         self._crowd = crowd
-        self._bot = bot
+        self._restart_bot = restart
         self._commands = commands
         self._verbs: dict[str, tuple[type[Verb], Callable[[Any], Awaitable[Json | None]]]] = {
             "say": (Say, self._say),
@@ -160,9 +162,12 @@ class Deeds:
         takes, carry_out = self._verbs[verb]
         try:
             wish = msgspec.json.decode(body, type=takes)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(f"This cannot be understood: {error}.") from None
-        return await carry_out(wish) or {}
+        try:
+            return await carry_out(wish) or {}
+        except KeyError as error:  # Slack names with it what it does not have
+            raise Refused(str(error.args[0]), status=404) from None
 
     async def _say(self, wish: Say) -> Json:
         person, channel = self._place(wish.user, wish.channel)
@@ -170,7 +175,7 @@ class Deeds:
         if text.startswith("/"):
             await self._command(person, channel, text, in_thread=wish.thread_ts is not None)
             return {"ts": None}
-        root = self._root(channel, person, wish.thread_ts)
+        root = self._root(channel, wish.thread_ts)
         ts = await self._slack.say(channel.id, person.id, self._wire(text), thread_ts=root)
         return {"ts": ts}
 
@@ -205,10 +210,7 @@ class Deeds:
         await change(channel.id, person.id, wish.ts, wish.name)
 
     async def _act(self, wish: Act) -> None:
-        try:
-            await self._act_in_view(wish) if wish.view else await self._act_on_message(wish)
-        except KeyError as error:
-            raise Refused(str(error.args[0]), status=404) from None
+        await self._act_in_view(wish) if wish.view else await self._act_on_message(wish)
 
     async def _act_on_message(self, wish: Act) -> None:
         person, channel, _ = self._message(wish.user, wish.channel, wish.ts)
@@ -236,7 +238,10 @@ class Deeds:
 
     async def _submit(self, wish: Submit) -> None:
         person = self._seer(wish.user, wish.view)
-        await self._slack.submit(person.id, wish.view, wish.state)
+        try:
+            await self._slack.submit(person.id, wish.view, wish.state)
+        except StillSubmitting as error:
+            raise Refused(str(error), status=409) from None
 
     async def _close(self, wish: Close) -> None:
         person = self._seer(wish.user, wish.view)
@@ -250,6 +255,8 @@ class Deeds:
         await self._crowd.ask(wish.number)
 
     async def _switch(self, wish: Switch) -> None:
+        if wish.model_rate is not None and not self._switches.has_local_model:
+            raise Refused("The configured model answers here, and it has a speed of its own.")
         self._switches.set_limits(limits=wish.limits, form=wish.form, scale=wish.scale)
         self._switches.set_speed(latency=wish.latency, tokens_per_second=wish.model_rate)
 
@@ -262,7 +269,7 @@ class Deeds:
         await self._switches.calm()
 
     async def _restart(self, _: Nothing) -> None:
-        await self._bot.restart()
+        await self._restart_bot()
 
     def _wire(self, text: str) -> str:
         names = self._scene.names()
@@ -287,7 +294,7 @@ class Deeds:
     def _message(self, user: str, channel: str, ts: str) -> tuple[Person, Channel, Message]:
         """A message that the person sees."""
         person, where = self._place(user, channel)
-        message = seen(where, ts)
+        message = self._slack.workspace.seen(where, ts)
         if message is None or message.get("reader", person.id) != person.id:
             raise Refused("There is no such message any more.", status=404)
         return person, where, message
@@ -298,7 +305,7 @@ class Deeds:
             raise Refused("People change and delete their own messages only.", status=403)
         return where, message
 
-    def _root(self, channel: Channel, person: Person, thread_ts: str | None) -> str | None:
+    def _root(self, channel: Channel, thread_ts: str | None) -> str | None:
         """The root of the thread to answer in, also when one of its replies was named."""
         if thread_ts is None:
             return None

@@ -27,6 +27,7 @@ class Place:
     dispatches: bool = True  # in ``input`` blocks only those that ask for it
     is_labelled: bool = False  # by words that stand beside it
     is_required: bool = False
+    is_optional: bool = False  # an input that may be emptied again
 
     def typed(self, element: Object) -> Object:
         """What the person has put into the element already."""
@@ -191,7 +192,14 @@ def _of_names(names: Mapping[str, str], element: Object, place: Place) -> list[H
 
 def _select(element: Object, place: Place, options: Iterable[Html]) -> Html:
     is_multiple = a_string(element.get("type")).startswith("multi_")
-    nothing = tag("option", _placeholder(element) or "Choose", value="")
+    # Where a choice cannot be taken back, as in Slack's messages, this one cannot be chosen.
+    nothing = tag(
+        "option",
+        _placeholder(element) or "Choose",
+        value="",
+        disabled=not place.is_optional,
+        selected=not _chosen(element, place),
+    )
     shown = options if is_multiple else (nothing, *options)
     attributes = _input(element, place)
     return tag("select", *shown, **attributes, multiple=is_multiple, class_="select")

@@ -19,7 +19,7 @@ _TAG = re.compile(
 )
 _VOID = ("br", "hr", "input")
 _ATTRIBUTE = re.compile(
-    "checked|class|dir|href|label|max|maxlength|min|minlength|multiple|name|placeholder|rel"
+    "checked|class|dir|disabled|href|label|max|maxlength|min|minlength|multiple|name|placeholder|rel"
     "|required|role|rows|selected|start|step|target|title|type|value|(?:data|aria)-[a-z-]+"
 )
 _HREF = re.compile(r"(?:https?|mailto):[!-~]+")

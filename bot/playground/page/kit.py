@@ -131,6 +131,7 @@ def _input(block: Object, place: Place) -> Html:
         dispatches=block.get("dispatch_action") is True,
         is_labelled=True,
         is_required=block.get("optional") is not True,
+        is_optional=block.get("optional") is True,
     )
     # A label can name one input only; a group has a fieldset of its own, named by its legend.
     outer, inner = ("fieldset", "legend") if is_group else ("label", "span")

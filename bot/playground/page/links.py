@@ -12,6 +12,8 @@ _ADDRESS = re.compile(r"(?:https?://[^/?#\s]|mailto:[^?\s])[!-~]*")
 # An address in a label: what follows two slashes, a domain, or four numbers.
 _HOST = re.compile(r"(?<=//)[^\s/?#:]+|(?<![\w.-])(?:[\w.-]*\.[^\W\d_]{2,}|\d+(?:\.\d+){3})")
 
+_JOINER = "\u200d"  # makes one emoji of several
+
 # The page that opens learns nothing of this one and cannot reach it.
 ELSEWHERE = {"rel": "noopener noreferrer nofollow", "target": "_blank"}
 
@@ -57,12 +59,18 @@ def _host(target: str) -> str | None:
 
 
 def _misleads(reads: str, target: str, host: str) -> bool:
-    if any(unicodedata.category(character) == "Cf" for character in reads):
+    if any(unicodedata.category(character) == "Cf" for character in reads.replace(_JOINER, "")):
         return True  # signs that nobody sees
     if "@" in urlsplit(target).netloc:
         return True  # https://looks-like-a-host@host/
     label = unicodedata.normalize("NFKC", reads).replace("。", ".").lower()
-    return any(_bare(found) != _bare(host) for found in _HOST.findall(label))
+    return any(_bare(found) != _bare(host) for found in _HOST.findall(_plain(label)))
+
+
+def _plain(label: str) -> str:
+    """Without the joiner and the marks, of which some are not seen, and so could hide a host."""
+    kept = (c for c in label if c != _JOINER and not unicodedata.category(c).startswith("M"))
+    return "".join(kept)
 
 
 def _bare(host: str) -> str:

@@ -21,7 +21,8 @@ _CODE = r"`[^`\n]+`"
 
 def _span(mark: str, name: str) -> str:
     """Marks count at the edges of words: not in 2*3*4, nor next to white space inside."""
-    inside = rf"(?:{_CODE}|{_REFERENCE.pattern.replace('(', '(?:')}|[^{mark}\n])+?"
+    # Atomic: what was read as code is not tried again letter by letter, which would take for ever.
+    inside = rf"(?>{_CODE}|{_REFERENCE.pattern.replace('(', '(?:')}|[^{mark}\n])+?"
     return rf"(?<![^\W_]){mark}(?=[^\s{mark}])(?P<{name}>{inside})(?<!\s){mark}(?![^\W_]|{mark})"
 
 

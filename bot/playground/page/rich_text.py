@@ -10,7 +10,7 @@ from bot.playground.page.html import Html, join, lines, tag
 from bot.playground.page.names import Names, broadcast, channel, person
 from bot.playground.page.shape import Object, a_number, a_string, an_object, objects
 
-_MOST_INDENT = 8  # ditto: the deepest level of a list
+_MOST_INDENT = 8  # the deepest level of a list
 
 
 def render(block: Object, *, names: Names) -> Html:

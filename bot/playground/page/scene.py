@@ -48,11 +48,14 @@ class Scene:
     def message(self, channel: str, ts: str) -> Json:
         """The change that shows a message as it is now, or takes it away."""
         where = self._workspace.channels[channel]
-        message = seen(where, ts)
+        message = self._workspace.seen(where, ts)
         if message is None:
-            self._rendered.pop((channel, ts), None)
             return {"gone": {"channel": channel, "ts": ts}}
         return {"message": self._message(where, message)}
+
+    def forget(self, channel: str, ts: str) -> None:
+        """A message was deleted: its HTML is not kept any more."""
+        self._rendered.pop((channel, ts), None)
 
     def statuses(self) -> list[Json]:
         now = self._slack.clock()
@@ -169,17 +172,12 @@ class Scene:
             "close": close,
             "html": self._view_html(view),
             "errors": self._workspace.view_errors.get(view["id"], {}),
+            "waiting": self._slack.is_submitting(view["id"]),
         }
 
     def _view_html(self, view: Json) -> str:
         state = (view.get("state") or {}).get("values")
         return str(kit.blocks_html(view.get("blocks", []), names=self.names(), state=state))
-
-
-def seen(channel: Channel, ts: str) -> Message | None:
-    """The message or ephemeral with this ``ts``."""
-    private = (message for message in channel.ephemerals if message["ts"] == ts)
-    return channel.messages.get(ts) or next(private, None)
 
 
 def _reactions(message: Message) -> Iterator[Json]:

@@ -1,12 +1,7 @@
-"""The page's server: assets, ``/live`` for what is to be seen, ``/do/{verb}`` for what people do.
-
-It listens on loopback and answers to loopback's names only, so no other page in the same browser
-can reach it, by whatever name; nothing that it sends can be made to run.
-"""
+"""The page's server: its assets, ``/live`` for what is to be seen, ``/do/{verb}`` for deeds."""
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,9 +12,11 @@ from typing import Any, Protocol, Self
 
 from aiohttp import web
 
+from bot.playground.demo import IsFinished
 from bot.playground.model import LocalModel, Request
-from bot.playground.page.crowd import Crowd, IsFinished
+from bot.playground.page.crowd import Crowd
 from bot.playground.page.deeds import Deeds, Refused
+from bot.playground.page.guard import HEADERS, is_everywhere, objection, own_address
 from bot.playground.page.scene import Scene
 from bot.playground.page.switches import Switches
 from bot.playground.page.windows import Key, Windows
@@ -40,23 +37,7 @@ CONTENT_TYPES = {
     ".css": "text/css",
     ".html": "text/html",
     ".js": "text/javascript",
-    ".svg": "image/svg+xml",
 }
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types page"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-
-# Any port: one may look at the page through a tunnel from another.
-_HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:]+)\]|(?P<name>[a-z0-9.-]+))(?::[0-9]+)?")
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -83,6 +64,7 @@ class Bot(Protocol):
 
     @property
     def ended(self) -> str: ...
+
     async def restart(self) -> None: ...
 
 
@@ -90,7 +72,8 @@ class Page:
     """The page of a local Slack, for any number of windows that all see the same.
 
     Without a ``port`` it takes 8484, or any free one if that is taken; 0 is any free one. Raises
-    ``CannotListen`` for another that is taken. It sets the limits of ``slack`` to the real ones.
+    ``CannotListen`` for another that is taken. When it opens it sets the limits and the speed of
+    ``slack`` as the switches say. ``secrets`` are never shown, nor are the tokens of ``slack``.
     """
 
     def __init__(
@@ -104,6 +87,7 @@ class Page:
         port: int | None = None,
         commands: Sequence[Command] = (),
         real_model: bool = False,
+        secrets: Sequence[str] = (),
     ) -> None:
         self._slack = slack
         self._model = model
@@ -121,7 +105,7 @@ class Page:
         self._wire = Wire(
             clock=slack.clock,
             name=self._name,
-            secrets=[slack.bot_token, slack.app_token, slack.signing_secret],
+            secrets=[slack.bot_token, slack.app_token, slack.signing_secret, *secrets],
         )
         self._windows = Windows(everything=self._everything, change=self._change)
         self._deeds = Deeds(
@@ -129,7 +113,7 @@ class Page:
             self._scene,
             switches=self._switches,
             crowd=self._crowd,
-            bot=bot,
+            restart=bot.restart,
             commands=[command.command for command in commands],
         )
 
@@ -148,6 +132,7 @@ class Page:
         except BaseException:
             await self._runner.cleanup()
             raise
+        self._switches.set_all()
         self._slack.listeners.append(self._slack_told)
         self._model.listeners.append(self._model_told)
         self._bot.listeners.append(self._bot_told)
@@ -173,8 +158,18 @@ class Page:
 
     @property
     def address(self) -> str:
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}/"
+        """For a browser on this computer."""
+        if is_everywhere(self._host):
+            return self._at("::1" if ":" in self._host else "127.0.0.1")
+        return self._at(self._host)
+
+    @property
+    def address_elsewhere(self) -> str:
+        """For a browser on another device, if the page listens for it."""
+        return self._at(own_address(self._host)) if is_everywhere(self._host) else self.address
+
+    def _at(self, host: str) -> str:
+        return f"http://[{host}]:{self._port}/" if ":" in host else f"http://{host}:{self._port}/"
 
     async def _listen(self) -> None:
         wanted = DEFAULT_PORT if self._port is None else self._port
@@ -295,6 +290,8 @@ class Page:
             # The root shows how many replies it has.
             roots = [("message", change.channel, root)] if self._has(change.channel, root) else []
             self._windows.touch(("message", change.channel, change.ts), *roots)
+            if change.kind == "delete":
+                self._scene.forget(change.channel, change.ts)
             self._crowd.look(change.channel, root)
         elif change.kind == "status":
             self._windows.touch(("status", change.channel, change.thread_ts))
@@ -325,12 +322,14 @@ class Page:
 
     async def _tick(self) -> None:
         """What changes with time alone."""
+        told: dict[Key, object] = {}
         while True:
             await self._windows.some()
-            if any(budget["used"] for budget in self._budgets()):
-                self._windows.touch(("budgets",))
-            if self._crowd.running:
-                self._windows.touch(("crowd",))
+            for key in (("budgets",), ("crowd",)):
+                now = self._change(key)
+                if now != told.get(key):
+                    told[key] = now
+                    self._windows.touch(key)
             await asyncio.sleep(TICK)
 
     # Requests
@@ -338,28 +337,20 @@ class Page:
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            self._check(request)
+            if sentence := objection(request, host=self._host):
+                raise Refused(sentence, status=403)
             return await handler(request)
         except Refused as refusal:
             return web.json_response({"error": str(refusal)}, status=refusal.status)
         except web.HTTPRequestEntityTooLarge:
-            sentence = f"That is more than {LARGEST_BODY // 1024} KiB."
-            return web.json_response({"error": sentence}, status=413)
+            said = f"That is more than {LARGEST_BODY // 1024} KiB."
+            return web.json_response({"error": said}, status=413)
         except web.HTTPException as problem:
             return web.json_response({"error": f"{problem.reason}."}, status=problem.status)
         except Exception:
             logger.exception("playground.request_failed path=%s", request.path)
-            sentence = "The playground made a mistake. Its terminal says more."
-            return web.json_response({"error": sentence}, status=500)
-
-    def _check(self, request: web.Request) -> None:
-        """That the request comes from the page itself, at an address of this computer."""
-        if is_loopback(self._host) and not names_this_computer(request.host):
-            raise Refused("This page answers to the names of this computer only.", status=403)
-        if request.path != "/live" and request.method in ("GET", "HEAD"):
-            return
-        if request.headers.get("Origin") != f"http://{request.host}":
-            raise Refused("This comes from another page.", status=403)
+            said = "The playground made a mistake. Its terminal says more."
+            return web.json_response({"error": said}, status=500)
 
     async def _serve_details(self, request: web.Request) -> web.Response:
         details = self._wire.details(int(request.match_info["id"]))
@@ -381,22 +372,6 @@ class Page:
             self._windows.touch(("switches",), ("budgets",))
         if verb == "crowd":
             self._windows.touch(("people",), ("channels",), ("crowd",))
-
-
-def names_this_computer(host: str) -> bool:
-    """Whether a ``Host`` header is one of loopback's names, with whatever port."""
-    match = _HOST.fullmatch(host.lower())
-    return match is not None and is_loopback(match["v6"] or match["name"])
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this computer can be meant."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _dress(_: web.Request, response: web.StreamResponse) -> None:

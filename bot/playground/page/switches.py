@@ -22,18 +22,21 @@ SLOW = 5.0  # seconds
 
 
 class Switches:
-    """Sets up ``slack`` and ``model``. With a ``real_model`` there is nothing to set of it."""
+    """Of ``slack`` and ``model``. With a ``real_model`` there is nothing to set of it."""
 
     def __init__(self, slack: LocalSlack, model: LocalModel, *, real_model: bool) -> None:
         self._slack = slack
         self._model = model
-        self._real_model = real_model
+        self.has_local_model = not real_model
         self._limits: LimitsKind = "real"
         self._form: Form = "window"
         self._scale = 1.0
         self._faults: dict[str, _SlackFault | _ModelFault | _CutSockets] = dict(SLACK_FAULTS)
-        if not real_model:
+        if self.has_local_model:
             self._faults |= MODEL_FAULTS
+
+    def set_all(self) -> None:
+        """As they stand at the beginning: the real limits, and about the speed of Slack."""
         self._slack.latency = LATENCY
         self._renew_limits()
 
@@ -44,7 +47,7 @@ class Switches:
             "form": self._form,
             "scale": self._scale,
             "latency": self._slack.latency,
-            "model_rate": None if self._real_model else self._model.tokens_per_second,
+            "model_rate": self._model.tokens_per_second if self.has_local_model else None,
             "faults": [self._fault_shown(key) for key in self._faults],
         }
 

@@ -44,7 +44,7 @@ class Face:
 class Wire:
     """The newest rows. ``name`` makes a word for reading of a channel's or person's id.
 
-    ``secrets`` never appear in the details.
+    ``secrets`` never appear, neither in a row nor in its details.
     """
 
     def __init__(
@@ -56,7 +56,8 @@ class Wire:
     ) -> None:
         self._clock = clock
         self._name = name
-        self._secret = re.compile("|".join([*map(re.escape, secrets), *_SECRET_FORMS]))
+        known = map(re.escape, filter(None, secrets))
+        self._secret = re.compile("|".join([*known, *_SECRET_FORMS]))
         self._start = clock()
         self._numbers = itertools.count(1)
         self._sources: dict[int, tuple[float, Source]] = {}  # by the row's id, oldest first
@@ -87,9 +88,9 @@ class Wire:
             "id": id,
             "at": round(at, 3),
             "kind": face.kind,
-            "title": face.title,
-            "about": face.about,
-            "state": face.state,
+            "title": self._masked(face.title),
+            "about": self._masked(face.about),
+            "state": self._masked(face.state),
             "tone": face.tone,
         }
 
@@ -98,7 +99,7 @@ class Wire:
         if id not in self._sources:
             return None
         parts = _parts(self._sources[id][1])
-        shown = [{"title": title, "text": self._shown(value)} for title, value in parts]
+        shown = [{"title": title, "text": self._masked(_text(value))} for title, value in parts]
         return {"parts": shown}
 
     def _make_room(self) -> None:
@@ -106,8 +107,7 @@ class Wire:
             oldest = next(iter(self._rows))
             del self._sources[self._rows.pop(oldest)]
 
-    def _shown(self, value: object) -> str:
-        text = value if isinstance(value, str) else _pretty(value)
+    def _masked(self, text: str) -> str:
         return self._secret.sub("***", text)
 
     def _face(self, source: Source) -> Face:
@@ -228,5 +228,7 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1000:,.0f} ms"
 
 
-def _pretty(value: object) -> str:
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)

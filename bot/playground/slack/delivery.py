@@ -86,7 +86,7 @@ class _Envelope:
     sent: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Connections:
     """A Socket Mode connection came or went; so many are open now."""
 

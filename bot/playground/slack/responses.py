@@ -12,6 +12,8 @@ from bot.playground.slack.errors import ApiError
 from bot.playground.slack.webapi import arguments
 from bot.playground.slack.workspace import Channel, Message, Workspace
 
+_KEPT = 1_000  # response URLs; an older one is as if it had been used up
+
 
 class Responses:
     """The response URLs that were given out, each for a channel, a person and perhaps a message.
@@ -21,10 +23,12 @@ class Responses:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._targets: dict[str, tuple[Channel, str, str]] = {}
+        self._targets: dict[str, tuple[Channel, str, str]] = {}  # oldest first
 
     def key(self, channel: Channel, person: str, ts: str) -> str:
         """The last part of a new response URL; ``ts`` is empty for a command."""
+        if len(self._targets) >= _KEPT:
+            del self._targets[next(iter(self._targets))]
         key = secrets.token_hex(12)
         self._targets[key] = (channel, person, ts)
         return key

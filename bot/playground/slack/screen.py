@@ -11,10 +11,16 @@ from bot.playground.slack.delivery import Delivery
 from bot.playground.slack.errors import ApiError
 from bot.playground.slack.methods import set_reaction
 from bot.playground.slack.responses import Responses
-from bot.playground.slack.workspace import Channel, Message, Person, Status, Workspace
+from bot.playground.slack.workspace import Change, Channel, Message, Person, Status, Workspace
 from bot.playground.slack.workspace import Kind as ChannelKind
 
 Selected = str | Sequence[str]
+
+_CHOICES_KEPT = 1_000  # messages and persons; what was chosen longer ago is forgotten
+
+
+class StillSubmitting(Exception):
+    """The modal was submitted before, and the app has not answered yet."""
 
 
 class Screen(ABC):
@@ -212,17 +218,25 @@ class Screen(ABC):
     async def submit(self, user: str, view_id: str, state: elements.State) -> Delivery:
         """Submit the modal in front, with what is typed and chosen in it as ``state.values``.
 
-        What the app acknowledges this with happens to the modal, see ``views.obey``.
+        What the app acknowledges this with happens to the modal, see ``views.obey``. Raises
+        ``StillSubmitting`` when an earlier submission waits for that.
         """
         who = self.person(user)
         view = self._front(who, view_id)
+        if self.is_submitting(view_id):
+            raise StillSubmitting("This was sent already; the app has not answered yet.")
         view = views.fill(self.workspace, who.id, view, state)
         views.show_errors(self.workspace, who.id, view_id, {})
         trigger_id = self.workspace.triggers.issue(who.id)
         payload = payloads.view_submission(who, view, trigger_id=trigger_id)
         delivery = await self.interact(payload)
         self._submitted.add(delivery)
+        self._view_changed(delivery)
         return delivery
+
+    def is_submitting(self, view_id: str) -> bool:
+        """Whether a submission of this modal waits for its ack."""
+        return any(each.payload["view"]["id"] == view_id for each in self._submitted)
 
     async def close_view(self, user: str, view_id: str) -> Delivery | None:
         """Close the modal in front; with ``clear_on_close`` those below go with it.
@@ -310,6 +324,8 @@ class Screen(ABC):
         values = elements.with_action(chosen, action)
         if values:
             self._chosen[at] = values
+        if len(self._chosen) > _CHOICES_KEPT:
+            del self._chosen[next(iter(self._chosen))]
         return values
 
     def _settle(self, delivery: Delivery) -> None:
@@ -323,6 +339,11 @@ class Screen(ABC):
                 views.obey(self.workspace, person, view_id, delivery.response)
             else:
                 views.fail(self.workspace, person, view_id)
+            self._view_changed(delivery)
+
+    def _view_changed(self, submission: Delivery) -> None:
+        person = submission.payload["user"]["id"]
+        self.workspace.changed(Change(kind="view", user=person))
 
     def _show_answer(self, delivery: Delivery) -> None:
         shown = delivery.response

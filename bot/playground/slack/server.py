@@ -69,7 +69,8 @@ class LocalSlack(Screen):
     ``limits`` may be exchanged while it runs. ``latency`` is how many seconds each Web API call
     takes, half of it before its effect and half after. ``redelivery_after`` is how many seconds
     Slack waits for an ack, then the pauses before it sends an event again. ``clock`` gives seconds
-    (default: the event loop's). With ``request_url`` events go there, not over Socket Mode.
+    (default: the event loop's). With ``request_url`` events go there, not over Socket Mode. Of more
+    than ``calls_kept`` calls, or deliveries, the older half is dropped; the counts stay right.
 
         async with LocalSlack(limits=Limits.real()) as slack:
             ts = await slack.say("general", "Ana", f"<@{slack.bot_user_id}> hello")
@@ -96,6 +97,7 @@ class LocalSlack(Screen):
         subscribe_channel_messages: bool = False,
         rich_text_blocks: bool = False,
         request_url: str | None = None,
+        calls_kept: int = 100_000,
     ) -> None:
         self.bot_token = bot_token
         self.app_token = app_token
@@ -122,7 +124,9 @@ class LocalSlack(Screen):
             latency=latency,
             open_connection=self._connection_url,
             changed=self._tell,
+            calls_kept=calls_kept,
         )
+        self._calls_kept = calls_kept
         self._host, self._port = host, port
         self._request_url = request_url
         self._redelivery_after = redelivery_after
@@ -296,7 +300,7 @@ class LocalSlack(Screen):
         self._start(Delivery(kind="events_api", payload=payloads.event_callback(event)))
 
     def _start(self, delivery: Delivery) -> Delivery:
-        keep(self.deliveries, delivery)
+        keep(self.deliveries, delivery, most=self._calls_kept)
         self._deliveries.start(delivery)
         self._tell(delivery)  # it may wait long for a connection
         return delivery

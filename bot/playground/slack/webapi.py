@@ -24,8 +24,6 @@ logger = logging.getLogger(__name__)
 
 Token = Literal["bot", "app", "unknown", "none"]
 
-CALLS_KEPT = 100_000  # the oldest half is dropped beyond; the counts stay right
-
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Call:
@@ -74,6 +72,7 @@ class WebApi:
         latency: float,
         open_connection: Callable[[], str],
         changed: Callable[[Call], None],
+        calls_kept: int,
     ) -> None:
         self.limits = limits
         self.latency = latency
@@ -85,6 +84,7 @@ class WebApi:
         self._tokens = tokens
         self._open_connection = open_connection
         self._changed = changed
+        self._calls_kept = calls_kept
 
     def count(self, method: str, *, refused: bool) -> int:
         return self._counts[method, refused]
@@ -120,7 +120,7 @@ class WebApi:
             args=values,
             started=self._workspace.clock(),
         )
-        keep(self.calls, call)
+        keep(self.calls, call, most=self._calls_kept)
         return call, problem
 
     def _refusal(self, call: Call, fault: Fault) -> web.Response | None:
@@ -210,10 +210,10 @@ async def _pause(seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-def keep(log: list[Any], entry: object) -> None:
+def keep(log: list[Any], entry: object, *, most: int) -> None:
     """Append to a log that forgets its older half when it has grown too long."""
-    if len(log) >= CALLS_KEPT:
-        del log[: CALLS_KEPT // 2]
+    if len(log) >= most:
+        del log[: most // 2]
     log.append(entry)
 
 

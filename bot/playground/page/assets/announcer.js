@@ -33,9 +33,11 @@ export function toast(sentence) {
   setTimeout(() => shown.remove(), TOAST_MS);
 }
 
-/** Read out politely by screen readers. */
+/** Read out politely by screen readers, after what was announced before. */
 export function announce(words) {
-  byId("announcer").textContent = words;
+  const line = element("p", {}, words);
+  byId("announcer").append(line);
+  setTimeout(() => line.remove(), TOAST_MS);
 }
 
 function awaitStandstill(channel, threadTs) {

@@ -1,7 +1,7 @@
 /** The main pane: the channel in view, its messages and the box to write in. */
 
 import { avatar, badge } from "./avatar.js";
-import { dayOf } from "./clock.js";
+import { dayOf, isSameDay } from "./clock.js";
 import { Composer } from "./composer.js";
 import { byId, element, icon } from "./dom.js";
 import { MessageList } from "./messages.js";
@@ -12,16 +12,15 @@ import { currentChannel, isVisible, isWide, look, titleOf, view } from "./view.j
 
 let list;
 let composer;
+let shownPlace = "";
 
 /** Shows the channel in view and keeps it true. */
 export function startChannel() {
   list = new MessageList(byId("messages"), {
     scroller: byId("messages-scroller"),
     latest: byId("messages-latest"),
-    divider: (message, previous) => {
-      const day = dayOf(message.ts);
-      return previous && dayOf(previous.ts) === day ? null : day;
-    },
+    divider: ({ ts }, previous) =>
+      (previous && isSameDay(previous.ts, ts) ? null : dayOf(ts)),
     openThread: (ts) => look({ thread: ts }),
   });
   composer = new Composer(byId("composer"), {
@@ -35,8 +34,8 @@ export function startChannel() {
     if (keys.includes("channel") || keys.includes("me")) showAll();
   });
   for (const topic of ["channels", "people", "bot"]) on(topic, showHead);
-  on("message", ({ value }) => ofChannel(value) && showMessages());
-  on("gone", ({ value }) => ofChannel(value) && showMessages());
+  on("message", ({ value }) => ofChannel(value) && isListed(value) && showMessages());
+  on("gone", ({ value }) => ofChannel(value) && list.row(value.ts) && showMessages());
   on("prompts", ({ value }) => ofChannel(value) && showEmpty());
   on("status", ({ value }) => ofChannel(value) && list.row(value.thread_ts)?.updateReplies());
   byId("members").addEventListener("click", openMembers);
@@ -50,10 +49,16 @@ export function editLast(messageList, messages) {
   if (last) messageList.row(last.ts).edit();
 }
 
+/** A new connection leaves what one does and reads in the same place as it is. */
 function showAll() {
+  const place = `${view.me}/${view.channel}`;
   showHead();
-  list.replace(shown());
-  composer.show(label());
+  if (place === shownPlace) list.show(shown());
+  else {
+    list.replace(shown());
+    composer.show(label());
+  }
+  shownPlace = place;
   showEmpty();
 }
 
@@ -62,11 +67,13 @@ function showMessages() {
   showEmpty();
 }
 
-/** What stands in the channel itself; the replies stand in their threads. */
 function shown() {
-  return messagesIn(view.channel).filter(
-    (message) => isVisible(message) && (!message.thread_ts || message.broadcast),
-  );
+  return messagesIn(view.channel).filter((message) => isVisible(message) && isListed(message));
+}
+
+/** Whether it stands in the channel itself; the other replies stand in their threads. */
+function isListed({ thread_ts: threadTs, broadcast }) {
+  return !threadTs || broadcast;
 }
 
 function showHead() {

@@ -22,6 +22,11 @@ export function dayOf(ts) {
   return day === DAY.format(Date.now() - DAY_MS) ? "Yesterday" : day;
 }
 
+/** Whether both are of one day, as it is here. */
+export function isSameDay(one, other) {
+  return new Date(dateOf(one)).toDateString() === new Date(dateOf(other)).toDateString();
+}
+
 function dateOf(ts) {
   return Number(ts) * 1000;
 }

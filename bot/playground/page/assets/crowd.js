@@ -1,5 +1,6 @@
 /** Twenty people who ask at once, and how far the bot is with them. */
 
+import { announce } from "./announcer.js";
 import { attempt } from "./deeds.js";
 import { byId, element, icon } from "./dom.js";
 import { on, state } from "./store.js";
@@ -13,7 +14,7 @@ export function startCrowd() {
     icon("crowd"), `${PEOPLE} people ask at once`,
   );
   const bar = element("progress", { max: "1", value: "0", "aria-label": "Answered" });
-  const words = element("p", { id: "crowd-summary", class: "crowd-summary", role: "status" });
+  const words = element("p", { id: "crowd-summary", class: "crowd-summary" });
   button.addEventListener("click", () => attempt("crowd", { number: PEOPLE }));
   byId("crowd").append(button, bar, words);
   const show = () => {
@@ -26,7 +27,12 @@ export function startCrowd() {
     words.textContent = summary(crowd);
   };
   on("everything", show);
-  on("crowd", show);
+  on("crowd", () => {
+    const wasRunning = button.disabled;
+    show();
+    // Each step read out would be noise.
+    if (wasRunning && !button.disabled) announce(words.textContent);
+  });
 }
 
 function summary({ asked, answered, refused, seconds }) {

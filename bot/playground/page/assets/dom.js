@@ -1,4 +1,4 @@
-/** Makes and updates elements; only `parsed` reads HTML, and only what the server rendered. */
+/** Makes elements; only `parsed` reads HTML, and only what the server rendered. */
 
 const policy = globalThis.trustedTypes?.createPolicy("page", { createHTML: (html) => html })
   ?? { createHTML: (html) => html };
@@ -70,20 +70,6 @@ export function parsed(html) {
   return template.content;
 }
 
-/** Makes the children of `place` like those of `fresh`, touching only what differs. */
-export function morph(place, fresh) {
-  const olds = [...place.childNodes];
-  const news = [...fresh.childNodes];
-  news.forEach((node, at) => {
-    const old = olds[at];
-    if (!old) place.append(node);
-    else if (!isAlike(old, node)) old.replaceWith(node);
-    else if (node.nodeType === Node.ELEMENT_NODE) morph(old, node);
-    else if (old.nodeValue !== node.nodeValue) old.nodeValue = node.nodeValue;
-  });
-  olds.slice(news.length).forEach((old) => old.remove());
-}
-
 /** Keeps a place at its end while it grows, as long as its reader is at the end. */
 export function stickToEnd(scroller, content, { latest = null } = {}) {
   let isAtEnd = true;
@@ -108,19 +94,4 @@ export function stickToEnd(scroller, content, { latest = null } = {}) {
     isAtEnd = true;
     toEnd();
   };
-}
-
-function isAlike(old, node) {
-  if (old.nodeType !== node.nodeType || old.nodeName !== node.nodeName) return false;
-  return old.nodeType !== Node.ELEMENT_NODE || attributesOf(old) === attributesOf(node);
-}
-
-/** What a reader changes himself (an open menu, a marked input) is no difference. */
-function attributesOf(node) {
-  const own = ["open", "hidden", "aria-invalid", "aria-describedby", "aria-busy"];
-  return [...node.attributes]
-    .filter(({ name }) => !own.includes(name))
-    .map(({ name, value }) => `${name}=${value}`)
-    .sort()
-    .join("\n");
 }

@@ -14,10 +14,10 @@ export function startFaults() {
 
 function show() {
   const focused = document.activeElement?.closest("#faults [data-key]")?.dataset.key;
-  const groups = Object.entries(SIDES).flatMap(([side, words]) => [
-    element("h4", {}, words),
-    ...state.switches.faults.filter((fault) => fault.side === side).map(line),
-  ]);
+  const groups = Object.entries(SIDES).flatMap(([side, words]) => {
+    const lines = state.switches.faults.filter((fault) => fault.side === side).map(line);
+    return lines.length ? [element("h4", {}, words), ...lines] : [];
+  });
   const isArmed = state.switches.faults.some(({ armed }) => armed);
   const calm = textButton("Take all faults away", "button small", () => attempt("calm"));
   calm.disabled = !isArmed;

@@ -1,19 +1,18 @@
 /** The tabs of the DM with the app, and its App Home. */
 
 import { attempt } from "./deeds.js";
-import { byId, element, morph, parsed } from "./dom.js";
+import { byId, element, parsed } from "./dom.js";
+import { morph } from "./morph.js";
 import { on, state } from "./store.js";
 import { currentChannel, look, view } from "./view.js";
 
 const TABS = ["messages", "home"];
+const MESSAGES_PANEL = { role: "tabpanel", "aria-labelledby": "tab-messages" };
 
 /** Shows the tabs where there are some, and the home when it is chosen. */
 export function startHome() {
-  on("everything", show);
-  on("view", (keys) => {
-    if (["channel", "me", "tab"].some((key) => keys.includes(key))) show();
-    if (view.tab === "home" && (keys.includes("tab") || keys.includes("me"))) tellHome();
-  });
+  on("everything", open);
+  on("view", (keys) => ["channel", "me", "tab"].some((key) => keys.includes(key)) && open());
   on("home", ({ value }) => value.user === view.me && showHome());
   for (const tab of TABS) byId(`tab-${tab}`).addEventListener("click", () => choose(tab));
   byId("tabs").addEventListener("keydown", ({ key }) => {
@@ -28,18 +27,25 @@ function choose(tab) {
   look(tab === "home" ? { tab, thread: null } : { tab });
 }
 
-function tellHome() {
-  return attempt("home", { user: view.me });
-}
-
-function show() {
+/** The app hears of it when its Home is looked at. */
+function open() {
   const isDm = currentChannel()?.kind === "im";
   const tab = isDm ? view.tab : "messages";
+  show({ isDm, tab });
+  if (tab === "home") attempt("home", { user: view.me });
+}
+
+function show({ isDm, tab }) {
   byId("tabs").hidden = !isDm;
   for (const name of TABS) {
     byId(`tab-${name}`).setAttribute("aria-selected", String(name === tab));
     byId(`tab-${name}`).tabIndex = name === tab ? 0 : -1;
     byId(`${name}-panel`).hidden = name !== tab;
+  }
+  // Without tabs there is no panel of one.
+  for (const [name, value] of Object.entries(MESSAGES_PANEL)) {
+    if (isDm) byId("messages-panel").setAttribute(name, value);
+    else byId("messages-panel").removeAttribute(name);
   }
   showHome();
 }

@@ -1,6 +1,6 @@
 /** The interactive parts of Block Kit: a press or a choice becomes an interaction. */
 
-import { announce } from "./announcer.js";
+import { announce, toast } from "./announcer.js";
 import { ask } from "./confirm.js";
 import { attempt } from "./deeds.js";
 import { channelsOf, lookAt, view } from "./view.js";
@@ -21,7 +21,6 @@ const OPTIONS = {
   multi_conversations_select: (ids) => ({ selected_conversations: ids }),
   datepicker: ([date = null]) => ({ selected_date: date }),
   timepicker: ([time = null]) => ({ selected_time: time }),
-  datetimepicker: ([when]) => ({ selected_date_time: when ? Date.parse(when) / 1000 : null }),
 };
 
 /** Listens to all elements at once, wherever they stand. */
@@ -82,9 +81,10 @@ async function onChange({ target }) {
   const place = placeOf(target);
   const chosen = chosenIn(place, target).map(({ value }) => value);
   const isMany = target.multiple || target.type === "checkbox";
-  const { type } = target.dataset;
+  const isOption = target.dataset.type in OPTIONS;
+  if (isOption && !isMany && !chosen[0]) return; // "Choose" is no choice
   const selected = isMany ? chosen : chosen[0];
-  await act(target, type in OPTIONS ? { selected } : { value: target.value });
+  await act(target, isOption ? { selected } : { value: target.value });
 }
 
 async function press(button) {
@@ -109,7 +109,13 @@ function placeOf(input) {
 }
 
 async function copyCode(button) {
-  await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+  try {
+    // Not allowed without https, other than on the computer itself.
+    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+  } catch {
+    toast("The browser does not let this page copy. Select the code and copy it.");
+    return;
+  }
   announce("Copied");
   button.textContent = "Copied";
   setTimeout(() => button.replaceChildren("Copy"), COPIED_MS);

@@ -9,19 +9,19 @@ const LONGEST_WAIT = 8000;
 export function connect(wait = FIRST_WAIT) {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const socket = new WebSocket(`${scheme}://${location.host}/live`);
-  let next = Math.min(wait * 2, LONGEST_WAIT);
+  let pause = wait;
   socket.addEventListener("message", ({ data }) => {
     const frame = JSON.parse(data);
     if (frame.type === "everything") {
-      next = FIRST_WAIT;
+      pause = FIRST_WAIT;
       tell("line", true);
       replace(frame);
     } else if (frame.type === "changes") {
-      frame.changes.forEach(apply);
+      apply(frame.changes);
     }
   });
   socket.addEventListener("close", () => {
     tell("line", false);
-    setTimeout(() => connect(next), wait);
+    setTimeout(() => connect(Math.min(pause * 2, LONGEST_WAIT)), pause);
   });
 }

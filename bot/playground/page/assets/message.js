@@ -4,9 +4,10 @@ import { avatar, badge } from "./avatar.js";
 import { timeOf, wholeTimeOf } from "./clock.js";
 import { ask } from "./confirm.js";
 import { attempt } from "./deeds.js";
-import { element, icon, iconButton, morph, parsed, textButton } from "./dom.js";
+import { element, icon, iconButton, parsed, textButton } from "./dom.js";
 import { openEditor } from "./editor.js";
 import { pickEmoji } from "./emoji.js";
+import { morph } from "./morph.js";
 import { nameOf, state, statusOf } from "./store.js";
 import { view } from "./view.js";
 
@@ -70,8 +71,10 @@ export class MessageRow {
   /** Whether it continues what the same person wrote before, and which divider stands above. */
   arrange({ follows, divider }) {
     this.node.classList.toggle("follows", follows);
-    this.day.hidden = !divider;
-    this.day.firstChild.textContent = divider ?? "";
+    this.#draw("divider", divider, () => {
+      this.day.hidden = !divider;
+      this.day.firstChild.textContent = divider ?? "";
+    });
   }
 
   /** Puts a text box in place of the message. */

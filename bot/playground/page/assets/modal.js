@@ -1,8 +1,9 @@
 /** The modal on top of this person's stack, as a dialog. */
 
 import { attempt } from "./deeds.js";
-import { byId, element, morph, parsed } from "./dom.js";
+import { byId, element, parsed } from "./dom.js";
 import { stateOf } from "./kit.js";
+import { morph } from "./morph.js";
 import { modalsOf, on } from "./store.js";
 import { view } from "./view.js";
 
@@ -31,7 +32,7 @@ function show() {
   shownId = modal?.id ?? null;
 }
 
-function draw({ id, title, html, submit: submitWords, close: closeWords, errors }) {
+function draw({ id, title, html, submit: submitWords, close: closeWords, errors, waiting }) {
   const body = byId("modal-body");
   const isOther = id !== shownId;
   if (isOther) body.replaceChildren();
@@ -40,15 +41,16 @@ function draw({ id, title, html, submit: submitWords, close: closeWords, errors 
   byId("modal-close").textContent = closeWords || "Close";
   byId("modal-submit").textContent = submitWords ?? "";
   byId("modal-submit").hidden = !submitWords;
-  byId("modal-submit").disabled = false;
+  byId("modal-submit").disabled = Boolean(waiting);
   clearErrors();
   morph(body, parsed(html));
   if (!byId("modal").open) byId("modal").showModal();
   const first = body.querySelector("input, textarea, select") ?? byId("modal-dismiss");
   if (isOther) first.focus();
-  showErrors(errors);
+  if (!waiting) showErrors(errors);
 }
 
+/** What the app answers comes as a change of the modal, which enables the button again. */
 async function submit() {
   const body = byId("modal-body");
   clearErrors();
@@ -56,8 +58,8 @@ async function submit() {
   showErrors(errors);
   if (Object.keys(errors).length) return;
   byId("modal-submit").disabled = true;
-  await attempt("submit", { user: view.me, view: shownId, state: stateOf(body) });
-  byId("modal-submit").disabled = false;
+  const wish = { user: view.me, view: shownId, state: stateOf(body) };
+  if (!await attempt("submit", wish)) byId("modal-submit").disabled = false;
 }
 
 function close() {
@@ -74,7 +76,8 @@ function missing(body) {
 function showErrors(errors) {
   const body = byId("modal-body");
   for (const [block, sentence] of Object.entries(errors)) {
-    const input = block && body.querySelector(`[data-block="${CSS.escape(block)}"]`);
+    const own = `:is(input, select, textarea)[data-block="${CSS.escape(block)}"]`;
+    const input = body.querySelector(own);
     if (input) mark(input, sentence);
     else {
       byId("modal-error").textContent = sentence;

@@ -1,4 +1,4 @@
-/** Small windows beside a button: one at a time, closed by Esc or by a press elsewhere. */
+/** Small windows beside a button: one at a time, closed by Esc or by going elsewhere. */
 
 const MARGIN = 8;
 
@@ -10,12 +10,14 @@ export function popUp(popup, anchor) {
   const outside = ({ target }) => {
     if (!popup.contains(target) && !anchor.contains(target)) close();
   };
+  const leave = ({ relatedTarget }) => popup.contains(relatedTarget) || close();
   const keys = (event) => onKey(event, popup, close);
   const close = () => {
     const hadFocus = popup.contains(document.activeElement);
     popup.hidden = true;
     anchor.setAttribute("aria-expanded", "false");
     document.removeEventListener("pointerdown", outside);
+    popup.removeEventListener("focusout", leave);
     popup.removeEventListener("keydown", keys);
     if (hadFocus) anchor.focus();
     closeOpen = () => {};
@@ -23,6 +25,7 @@ export function popUp(popup, anchor) {
   popup.hidden = false;
   anchor.setAttribute("aria-expanded", "true");
   document.addEventListener("pointerdown", outside);
+  popup.addEventListener("focusout", leave);
   popup.addEventListener("keydown", keys);
   place(popup, anchor.getBoundingClientRect());
   requestAnimationFrame(() => place(popup, anchor.getBoundingClientRect()));

@@ -18,6 +18,7 @@ export function tell(topic, value) {
 
 /** Takes the first frame of a connection in place of all that was known. */
 export function replace(all) {
+  state.statuses?.forEach(({ timer }) => clearTimeout(timer));
   Object.assign(state, {
     bot: all.bot,
     people: byKey(all.people, (person) => person.id),
@@ -39,11 +40,12 @@ export function replace(all) {
   tell("everything");
 }
 
-/** Takes one change, which has one key: its topic. */
-export function apply(change) {
-  const [[topic, value]] = Object.entries(change);
-  const isNew = keepers[topic]?.(value);
-  if (topic in keepers) tell(topic, { value, isNew });
+/** Takes all changes of a frame, each with one key: its topic. Then tells of them. */
+export function apply(changes) {
+  const news = changes.flatMap(Object.entries)
+    .filter(([topic]) => topic in keepers)
+    .map(([topic, value]) => ({ topic, value, isNew: keepers[topic](value) }));
+  for (const { topic, value, isNew } of news) tell(topic, { value, isNew });
 }
 
 /** The messages of a channel, oldest first. */
@@ -114,7 +116,7 @@ function keepStatus(status) {
     state.statuses.delete(place);
     return;
   }
-  const end = () => apply({ status: { ...status, text: "" } });
+  const end = () => apply([{ status: { ...status, text: "" } }]);
   state.statuses.set(place, { ...status, timer: setTimeout(end, status.seconds * 1000) });
 }
 

@@ -58,8 +58,11 @@ function range({ key, label, min, max, step, words }) {
   };
   slider.addEventListener("input", say);
   slider.addEventListener("change", () => attempt("switch", { [key]: Number(slider.value) }));
-  byId("switches").append(element("label", { for: slider.id }, label), slider, output);
+  const parts = [element("label", { for: slider.id }, label), slider, output];
+  byId("switches").append(...parts);
   return (switches) => {
+    const isSet = switches[key] != null; // a real model writes as fast as it likes
+    for (const part of parts) part.hidden = !isSet;
     slider.value = switches[key];
     say();
   };

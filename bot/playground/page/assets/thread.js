@@ -13,6 +13,7 @@ const LOADING_MS = 2500;
 
 let list;
 let composer;
+let shownPlace = "";
 let opener = null;
 let turning = null;
 
@@ -56,12 +57,18 @@ function openerOf(focused) {
 function show() {
   byId("thread").hidden = !view.thread;
   document.body.classList.toggle("thread-open", Boolean(view.thread));
+  const place = view.thread && `${view.me}/${view.channel}/${view.thread}`;
+  const isOther = place !== shownPlace;
+  shownPlace = place;
   if (!view.thread) return;
   const channel = currentChannel();
   const isDm = channel.kind === "im" || channel.kind === "mpim";
   byId("thread-channel").textContent = isDm ? titleOf(channel) : `#${channel.name}`;
-  list.replace(shown());
-  composer.show("Reply…");
+  if (!isOther) list.show(shown());
+  else {
+    list.replace(shown());
+    composer.show("Reply…");
+  }
   showStatus();
   showPrompts();
 }

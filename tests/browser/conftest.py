@@ -1,0 +1,90 @@
+"""A browser for each worker, a playground for each module, windows for each test."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from selenium.webdriver.chrome.webdriver import WebDriver
+
+from tests.browser import chromium, playground, stage
+from tests.browser.playground import Playground
+from tests.browser.stage import Stage
+from tests.browser.window import Window
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
+    if missing := chromium.missing():
+        if os.environ.get("BROWSER_TESTS") == "required":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with chromium.running(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
+    """The whole playground, with the bot."""
+    with playground.running(tmp_path_factory.mktemp("playground")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def kit() -> Iterator[Stage]:
+    """The page with an app behind it that uses what today's bot does not."""
+    with stage.running() as running:
+        yield running
+
+
+# The page says it to the person; Chromium notes each answer of this kind as an error.
+_REFUSED_DEED = re.compile(r"/do/\w+ - Failed to load resource: .* status of 4\d\d")
+
+
+@dataclass
+class Windows:
+    """The windows of a test. They are used again by the next one: a new window takes long."""
+
+    driver: WebDriver
+    known: list[Window] = field(default_factory=list)
+    opened: int = 0
+
+    def open(self, address: str, *, speaker: str = "Ana", channel: str = "general") -> Window:
+        if self.opened == len(self.known):
+            self.known.append(Window(self.driver))
+        window = self.known[self.opened]
+        self.opened += 1
+        window.open(address)
+        if window.speaker != speaker:
+            window.speak_as(speaker)
+        window.look_at(channel)
+        return window
+
+    def close(self) -> None:
+        for window in self.known[: self.opened]:
+            window.leave()
+        self.opened = 0
+
+    def complaints(self) -> list[str]:
+        """The errors in the consoles since the last look, breaches of the CSP among them."""
+        log: list[dict[str, str]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return [
+            entry["message"]
+            for entry in log
+            if entry["level"] == "SEVERE" and not _REFUSED_DEED.search(entry["message"])
+        ]
+
+
+@pytest.fixture(scope="session")
+def browser(driver: WebDriver) -> Windows:
+    return Windows(driver)
+
+
+@pytest.fixture
+def windows(browser: Windows) -> Iterator[Windows]:
+    """None of their consoles may hold an error after the test."""
+    yield browser
+    complaints = browser.complaints()
+    browser.close()
+    assert complaints == []
