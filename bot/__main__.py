@@ -124,7 +124,7 @@ def _check(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     return 1 if asyncio.run(wrong()) else 0
 
 
-def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> None:
+def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     from bot.playground.process import inherited
 
     with tempfile.TemporaryDirectory() as folder:
@@ -142,14 +142,14 @@ def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> None:
             "real_model": options.real_model,
         }
         if options.ask is None:
-            _visit(options, bot)
-        else:
-            _ask(options.ask, bot)
-            print("\nThe usage record of this answer:\n")
-            print(asyncio.run(_newest_record(database)))
+            return _visit(options, bot)
+        _ask(options.ask, bot)
+        print("\nThe usage record of this answer:\n")
+        print(asyncio.run(_newest_record(database)))
+        return 0
 
 
-def _visit(options: argparse.Namespace, bot: dict[str, Any]) -> None:
+def _visit(options: argparse.Namespace, bot: dict[str, Any]) -> int:
     from bot.playground import run
     from bot.playground.page import CannotListen
 
@@ -158,7 +158,9 @@ def _visit(options: argparse.Namespace, bot: dict[str, Any]) -> None:
     try:
         asyncio.run(run.visit(**bot, **where))
     except CannotListen as error:
-        raise CannotStart(f"{error} Name another place with --host and --port.") from error
+        place = "Name another place with --host and --port."
+        return _fail(f"The playground cannot start. {error} {place}")
+    return 0
 
 
 def _ask(question: str, bot: dict[str, Any]) -> None:
@@ -195,11 +197,9 @@ def _database(env: Mapping[str, str]) -> str:
 
 
 def _port(text: str) -> int:
-    """A port's number; of anything else argparse says that it is an invalid one."""
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError(text)
-    return port
+    if not (text.isdecimal() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return int(text)
 
 
 def _fail(reason: str) -> int:

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-STOPS_WITHIN = 5.0  # seconds; then it is killed
 LONGEST_LINE = 1024 * 1024  # bytes of one line on standard error
 
 _LOG_LINE = re.compile(r"\S+Z (?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) (?P<rest>.*)", re.DOTALL)
@@ -25,7 +24,7 @@ class BotProcess:
     """The process that ``command`` starts in ``folder``, with nothing but ``environment``.
 
     ``heard`` gets each line of its standard error. The ``listeners`` are called when it was
-    started and when it ended.
+    started and when it ended. At the end it gets ``stops_within`` seconds, and then is killed.
 
         async with BotProcess(command, environment=..., folder=..., heard=print) as bot:
             await bot.while_it_lives(work())
@@ -38,12 +37,14 @@ class BotProcess:
         environment: Mapping[str, str],
         folder: Path,
         heard: Callable[[str], None],
+        stops_within: float = 5.0,
     ) -> None:
         self.heard: list[Callable[[str], None]] = [heard]
         self.listeners: list[Callable[[], None]] = []
         self._command = command
         self._environment = dict(environment)
         self._folder = folder
+        self._stops_within = stops_within
         self._child: _Child | None = None
         self._turn = asyncio.Lock()  # of starting and ending
         self._over = False  # nothing is started any more
@@ -59,29 +60,36 @@ class BotProcess:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Asks the process to stop, and gives it some time."""
+        """Asks the process to stop, and gives it some time; none after a Ctrl-C."""
         async with self._turn:
             self._over = True
             child = self._living()
-            if child.process.returncode is None:
-                child.process.terminate()
             try:
-                await asyncio.wait([child.life], timeout=STOPS_WITHIN)
+                if child.process.returncode is None and kind is not asyncio.CancelledError:
+                    child.process.terminate()
+                    await asyncio.wait([child.life], timeout=self._stops_within)
             finally:
-                await self._kill()
+                self.kill()
+                await child.life
 
     @property
     def ended(self) -> str:
         """A sentence on its end; empty before the start and while it runs."""
         if self._child is None or not self._child.life.done():
             return ""
-        return f"The bot's process ended with status {self._child.life.result()}."
+        return _end_in_words(self._child.life.result())
+
+    def kill(self) -> None:
+        """Ends it at once, if it runs."""
+        if self._child is not None and self._child.process.returncode is None:
+            self._child.process.kill()
 
     async def restart(self) -> None:
         """``kill -9``, then a new process: what a crash and the platform's restart come to."""
         async with self._turn:
             if not self._over:
-                await self._kill()
+                self.kill()
+                await self._living().life
                 await self._start()
 
     async def while_it_lives(self, work: Any) -> None:
@@ -104,6 +112,7 @@ class BotProcess:
             env=self._environment,
             cwd=self._folder,
             stderr=subprocess.PIPE,
+            process_group=0,  # a terminal's Ctrl-C is ours: the bot would take it for a second one
             limit=LONGEST_LINE,
         )
         life = asyncio.create_task(self._listen(process))
@@ -119,12 +128,6 @@ class BotProcess:
                 heard(line.decode(errors="replace").rstrip())
         return await process.wait()
 
-    async def _kill(self) -> None:
-        child = self._living()
-        if child.process.returncode is None:
-            child.process.kill()
-        await child.life
-
     def _tell(self) -> None:
         for listener in self.listeners:
             listener()
@@ -134,6 +137,11 @@ class BotProcess:
 class _Child:
     process: asyncio.subprocess.Process
     life: asyncio.Task[int]  # until its end; its exit status
+
+
+def _end_in_words(status: int) -> str:
+    how = f"ended with status {status}" if status >= 0 else f"was killed (signal {-status})"
+    return f"The bot's process {how}."
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:

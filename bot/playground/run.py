@@ -1,6 +1,7 @@
 """The playground on a page: local servers, the bot's process and the page, until it is ended."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -12,10 +13,15 @@ from bot.playground.demo import IsFinished, addresses
 from bot.playground.model import LocalModel
 from bot.playground.page import Command, Page
 from bot.playground.page.guard import is_loopback
+from bot.playground.page.switches import SILENCE
 from bot.playground.process import BotProcess, matters
 from bot.playground.slack import LocalSlack
 
 CALLS_KEPT = 2_000  # and as many deliveries: more than the page has rows for
+# Seconds. A bot gives its running answers some time to end; Ctrl-C once more ends the wait.
+STOPS_WITHIN = 30.0
+ENDING = "Ending; the bot finishes what it is writing (Ctrl-C again ends it at once)."
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def visit(
@@ -37,14 +43,18 @@ async def visit(
 
     :raises CannotListen: the page cannot be served at ``host`` and ``port``.
     """
-    stopped = _stop_signals()
     async with LocalSlack(calls_kept=CALLS_KEPT) as slack, LocalModel() as model:
+        found = addresses(slack, None if real_model else model)
+        patience = {} if real_model else {"OPENAI_TIMEOUT": str(SILENCE)}
         process = BotProcess(
             command,
-            environment={**environment, **addresses(slack, None if real_model else model)},
+            environment={**environment, **found, **patience},
             folder=folder,
             heard=_echo,
+            stops_within=STOPS_WITHIN,
         )
+        stopped = stop_signals(process)
+        process.listeners.append(lambda: None if stopped.is_set() else _tell_end(process))
         page = Page(
             slack,
             model,
@@ -69,6 +79,12 @@ async def visit(
 
 def _echo(line: str) -> None:
     if matters(line):
+        _say(line)
+
+
+def _say(line: str) -> None:
+    """Where a person reads it, unless the terminal is gone: the end must not fail with it."""
+    with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)
 
 
@@ -77,11 +93,24 @@ def _warn(*, real_model: bool) -> None:
     print(f"Warning: whoever can reach this address can use it{spends}.", file=sys.stderr)
 
 
-def _stop_signals() -> asyncio.Event:
-    """Set by Ctrl-C, by SIGTERM, and by the end of the terminal."""
+def _tell_end(process: BotProcess) -> None:
+    if process.ended:
+        _say(process.ended)
+
+
+def stop_signals(process: BotProcess) -> asyncio.Event:
+    """Set by Ctrl-C, by SIGTERM, and by the end of the terminal; the next one kills the bot."""
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+
+    def stop() -> None:
+        if stopped.is_set():
+            process.kill()
+        else:
+            stopped.set()
+            _say(ENDING)
+
+    for number in STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     return stopped
 
 

@@ -1,8 +1,9 @@
-"""A browser for each worker, a playground for each module, windows for each test."""
+"""A browser for each worker; a playground, and the windows at it, for each module."""
 
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -25,16 +26,17 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
+def real(tmp_path_factory: pytest.TempPathFactory, browser: "Windows") -> Iterator[Playground]:
     """The whole playground, with the bot."""
-    with playground.running(tmp_path_factory.mktemp("playground")) as running:
+    folder = tmp_path_factory.mktemp("playground")
+    with playground.running(folder) as running, browser.visiting():
         yield running
 
 
 @pytest.fixture(scope="module")
-def kit() -> Iterator[Stage]:
+def kit(browser: "Windows") -> Iterator[Stage]:
     """The page with an app behind it that uses what today's bot does not."""
-    with stage.running() as running:
+    with stage.running() as running, browser.visiting():
         yield running
 
 
@@ -44,7 +46,7 @@ _REFUSED_DEED = re.compile(r"/do/\w+ - Failed to load resource: .* status of 4\d
 
 @dataclass
 class Windows:
-    """The windows of a test. They are used again by the next one: a new window takes long."""
+    """The windows of a test. The next one finds them open and tidied up: to load takes long."""
 
     driver: WebDriver
     known: list[Window] = field(default_factory=list)
@@ -55,16 +57,27 @@ class Windows:
             self.known.append(Window(self.driver))
         window = self.known[self.opened]
         self.opened += 1
-        window.open(address)
+        if window.address != address:
+            window.open(address)
         if window.speaker != speaker:
             window.speak_as(speaker)
-        window.look_at(channel)
+        if window.place != channel:
+            window.look_at(channel)
         return window
 
-    def close(self) -> None:
+    def tidy(self) -> None:
         for window in self.known[: self.opened]:
-            window.leave()
+            window.tidy()
         self.opened = 0
+
+    @contextmanager
+    def visiting(self) -> Iterator[None]:
+        """In the end no window looks at a playground that is no more."""
+        try:
+            yield
+        finally:
+            for window in self.known:
+                window.leave()
 
     def complaints(self) -> list[str]:
         """The errors in the consoles since the last look, breaches of the CSP among them."""
@@ -86,5 +99,5 @@ def windows(browser: Windows) -> Iterator[Windows]:
     """None of their consoles may hold an error after the test."""
     yield browser
     complaints = browser.complaints()
-    browser.close()
+    browser.tidy()
     assert complaints == []

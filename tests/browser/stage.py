@@ -46,7 +46,11 @@ class Stage:
     loop: asyncio.AbstractEventLoop
     slack: LocalSlack
     client: AsyncWebClient
-    address: str
+    page: Page
+
+    @property
+    def address(self) -> str:
+        return self.page.address
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """The result of what is done in the loop."""
@@ -55,6 +59,10 @@ class Stage:
     def say(self, user: str, channel: str, text: str, **more: Any) -> str:
         """Somebody says something; its ``ts``."""
         return self.run(self.slack.say(channel, user, text, **more))
+
+    def drop_the_windows(self) -> None:
+        """Their connections end, as when a computer sleeps."""
+        self.run(self.page._windows.close())
 
     def call(self, method: str, **args: Any) -> Json:
         """The app calls the Web API."""
@@ -103,7 +111,7 @@ async def _serve(ready: "asyncio.Queue[Stage]", over: asyncio.Event) -> None:
         )
         handler = AsyncSocketModeHandler(_app(client), slack.app_token, web_client=client)
         await handler.connect_async()  # type: ignore[no-untyped-call]
-        await ready.put(Stage(asyncio.get_running_loop(), slack, client, page.address))
+        await ready.put(Stage(asyncio.get_running_loop(), slack, client, page))
         await over.wait()
         await handler.close_async()  # type: ignore[no-untyped-call]
 
@@ -196,6 +204,12 @@ def form(title: str) -> Json:
         "submit": plain("Save"),
         "blocks": [
             {"type": "input", "block_id": "who", "label": plain("Name"), "element": name},
-            {"type": "input", "block_id": "what", "label": plain("Size"), "element": kind},
+            {
+                "type": "input",
+                "block_id": "what",
+                "dispatch_action": True,
+                "label": plain("Size"),
+                "element": kind,
+            },
         ],
     }

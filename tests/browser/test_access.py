@@ -31,7 +31,11 @@ def test_on_a_phone_the_side_bar_slides_over(kit: Stage, ana: Window) -> None:
     ana.until(
         lambda: ana.run("return document.querySelector('#sidebar').getBoundingClientRect().x") == 0
     )
+    assert ana.focus_name == "general"
+    ana.keys(Keys.ESCAPE)
+    ana.gone("#sidebar")
 
+    ana.press("Open the side bar")
     ana.look_at("random")
 
     ana.gone("#sidebar")
@@ -65,15 +69,19 @@ def test_it_is_dark_where_the_system_is_and_where_one_chooses(ana: Window) -> No
     ana.find("#theme").click()
     assert lightness() > 700
     assert ana.find("#theme").accessible_name == "Theme: light. Change to dark"
+    for _ in ("dark", "auto"):
+        ana.find("#theme").click()
 
 
 def test_all_that_the_keyboard_reaches_has_a_name(kit: Stage, ana: Window) -> None:
     menu = {"type": "overflow", "action_id": "more", "options": options("copy")}
     sizes = {"type": "static_select", "action_id": "size", "options": options("small")}
     link = {"type": "button", "action_id": "go", "text": plain("Go"), "url": "https://go.example/"}
+    kit.post(section("Another", accessory=menu), actions(sizes, link))
     kit.post(section("Choose", accessory=menu), actions(sizes, link))
     kit.say("Ana", "general", "A thread, please")
     ana.open_thread("A thread, please")
+    ana.run("arguments[0].focus()", ana.find(ana.message("Choose").css))
     ana.open_drawer()
     ana.run("document.activeElement.blur()")
 
@@ -88,6 +96,7 @@ def test_all_that_the_keyboard_reaches_has_a_name(kit: Stage, ana: Window) -> No
         names[focused.id] = focused.accessible_name or f"<{focused.tag_name}>"
 
     assert len(names) > 40
+    assert [*names.values()].count("More actions") == 1  # of one message only
     assert [name for name in names.values() if not name or name.startswith("<")] == []
 
 
@@ -115,9 +124,30 @@ def test_a_message_is_edited_with_the_keyboard_alone(ana: Window) -> None:
 
     ana.until(lambda: ana.message("First").is_edited)
 
+    ana.keys("e")
+    ana.find(".edit-text")
+    ana.replace(Keys.DELETE)
+    ana.keys(Keys.ENTER)
+    ana.says("#confirm", "Are you sure you want to delete this message?")
+    ana.keys(Keys.ENTER)
+    ana.until(lambda: "First" not in ana.messages())
+
+
+def test_an_emoji_is_chosen_and_the_message_has_the_focus_again(ana: Window) -> None:
+    ana.write("Well done")
+    message = ana.message("Well done")
+    message.react("tada")
+    ana.until(lambda: message.reactions == {"🎉": 1})
+    assert ana.focus.get_attribute("data-ts") == message.ts
+
+    ana.keys("r")
+    ana.find("#emoji")
+    ana.keys(Keys.ARROW_LEFT, Keys.TAB)  # from the first to the last, and out
+    ana.gone("#emoji")
+
 
 def test_a_modal_keeps_the_focus_inside(ana: Window) -> None:
-    ana.write("/form ")
+    ana.write("/form")
     ana.says("#modal-title", "Form")
 
     names = []

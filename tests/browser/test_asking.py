@@ -31,25 +31,19 @@ def growth(window: Window, *, last: str) -> list[int]:
     return sorted(set(lengths))
 
 
-def test_a_question_is_asked_in_a_channel_with_the_keyboard_alone(ana: Window) -> None:
+def test_a_question_is_asked_with_the_keyboard_alone_and_answered_with_a_table(ana: Window) -> None:
     while ana.focus_name != "Message #general":
         ana.keys(Keys.F6)
     ana.keys("@bo")
     ana.says("#composer .suggestions", "Bot")
-    ana.keys(Keys.ENTER, "compare two of them in a table [[slow 1]]", Keys.ENTER)
+    ana.keys(Keys.ENTER, "compare three of them in a table [[slow 1]]", Keys.ENTER)
 
     ana.says("#status-line", "Bot is")
     lengths = growth(ana, last=LAST_WORDS["table"])
 
     assert len(lengths) > 2
     ana.gone("#status-line")
-    assert ana.focus_name == "Reply…"
-
-
-def test_a_table_is_shown_as_one(ana: Window) -> None:
-    ana.write("@Bot compare three of them in a table")
-    growth(ana, last=LAST_WORDS["table"])
-
+    assert ana.focus_name == "Message #general"
     assert ana.texts("#thread-messages th") == ["Choice", "Good at", "Costs", "Fits when"]
     assert len(ana.all("#thread-messages tbody tr")) == 3
 
@@ -99,25 +93,24 @@ def test_a_message_with_an_answer_leaves_a_tombstone_and_another_nothing(ana: Wi
     ana.reply("It stays.", by="Bot")
 
 
-@pytest.mark.parametrize(
-    "trick",
-    [
-        "<script>window.pwned = 1</script>",
-        "<img src=x onerror='window.pwned = 1'>",
-        "<style>body { display: none }</style>",
-        "<iframe src='javascript:top.pwned = 1'></iframe>",
-        "[a link](javascript:window.pwned=1)",
-        "![a picture](http://pictures.invalid/pwned.png)",
-    ],
+TRICKS = (
+    "<script>window.pwned = 1</script>",
+    "<img src=x onerror='window.pwned = 1'>",
+    "<style>body { display: none }</style>",
+    "<iframe src='javascript:top.pwned = 1'></iframe>",
+    "[a link](javascript:window.pwned=1)",
+    "![a picture](http://pictures.invalid/pwned.png)",
 )
-def test_what_the_model_writes_is_never_run(ana: Window, real: Playground, trick: str) -> None:
-    ana.write(f"@Bot [[say Look: {trick} Done.]]")
-    answer = ana.reply("Done.", by="Bot")
 
-    assert_harmless(ana, real.address)
-    for piece in ("pwned", "display: none"):
-        if piece in trick:
-            assert piece in answer.words
+
+def test_what_the_model_writes_is_never_run(ana: Window, real: Playground) -> None:
+    ana.look_at("Bot")
+    for number, trick in enumerate(TRICKS):
+        ana.write(f"[[say Look: {trick} Done {number}.]]", in_thread=number > 0)
+        answer = ana.reply(f"Done {number}.", by="Bot")
+
+        assert_harmless(ana, real.address)
+        assert ("display: none" if "display" in trick else "pwned") in answer.words
 
 
 def assert_harmless(window: Window, address: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 from selenium.webdriver import Keys
 
 from tests.browser.conftest import Windows
-from tests.browser.stage import Stage, actions, options, plain, section
+from tests.browser.stage import Stage, actions, form, options, plain, section
 from tests.browser.window import Window
 
 TO_ANA = {"channel": "C0GENERAL", "user": "U0ANA"}
@@ -92,11 +92,17 @@ def test_what_is_chosen_in_a_list_is_sent_at_once(kit: Stage, ana: Window) -> No
     told(ana, "ana did boxes: two")
 
 
-def test_a_form_is_opened_by_a_command_and_taken(ana: Window) -> None:
+def test_a_form_is_opened_by_a_command_changed_by_the_app_and_taken(
+    kit: Stage, ana: Window
+) -> None:
     ana.write("/form A table")
     ana.says("#modal-title", "A table")
-    ana.keys("Zoe")
-    ana.choose("#modal select", "Small")
+    ana.choose("#modal select", "Small")  # the app is told at once, and answers late
+    ana.find("#modal input").send_keys("Zoe")
+    view = ana.find("#modal-body").get_attribute("data-view")
+    kit.call("views.update", view_id=view, view=form("A small table"))
+    ana.says("#modal-title", "A small table")
+    assert (ana.focus_name, ana.focus.get_property("value")) == ("Name", "Zoe")
     ana.press("Save")
     ana.gone("#modal")
 
@@ -104,8 +110,10 @@ def test_a_form_is_opened_by_a_command_and_taken(ana: Window) -> None:
 
 
 def test_a_wrong_input_is_named_beside_it_and_can_be_put_right(ana: Window) -> None:
-    ana.write("/form ")
-    ana.says("#modal-title", "Form")
+    ana.write("/form")
+    ana.press("Save")
+    ana.says("#modal", "Please fill out this field.")
+
     ana.choose("#modal select", "Small")
     ana.find("#modal input").send_keys("nobody", Keys.ENTER)
 
@@ -119,15 +127,6 @@ def test_a_wrong_input_is_named_beside_it_and_can_be_put_right(ana: Window) -> N
     wrong.send_keys("again", Keys.ENTER)
     ana.says("#modal-title", "Once more")
     ana.keys(Keys.ESCAPE)
-    ana.gone("#modal")
-
-
-def test_what_is_missing_in_a_form_is_said_before_it_is_sent(ana: Window) -> None:
-    ana.write("/form ")
-    ana.press("Save")
-
-    ana.says("#modal", "Please fill out this field.")
-    ana.press("Cancel")
     ana.gone("#modal")
 
 
@@ -148,7 +147,7 @@ def test_an_ephemeral_message_is_seen_by_its_reader_only(
     kit: Stage, ana: Window, windows: Windows
 ) -> None:
     ben = windows.open(kit.address, speaker="Ben")
-    ana.write("/whisper ")
+    ana.write("/whisper")
     kit.call("chat.postEphemeral", **TO_ANA, text="For her eyes only")
     kit.post(section("For all"))
 
@@ -167,6 +166,19 @@ def test_the_home_of_the_app_is_published_and_acted_on(ana: Window) -> None:
     ana.press("Press me")
 
     told(ana, "ana did home: home")
+
+
+def test_the_home_is_asked_for_again_after_a_reload(kit: Stage, ana: Window) -> None:
+    ana.look_at("Bot")
+    ana.press("Home")
+    ana.says("#home-panel", "Welcome home")
+    old = {"type": "home", "blocks": [section("Of yesterday")]}
+    kit.call("views.publish", user_id="U0ANA", view=old)
+    ana.says("#home-panel", "Of yesterday")
+
+    ana.reload()
+
+    ana.says("#home-panel", "Welcome home")
 
 
 def test_a_suggested_prompt_fills_the_message_box(kit: Stage, ana: Window) -> None:

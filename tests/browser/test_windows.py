@@ -1,6 +1,7 @@
 """What people write is seen in all windows, by those who may see it, and outlives a reload."""
 
 import pytest
+from selenium.webdriver import Keys
 
 from tests.browser.conftest import Windows
 from tests.browser.stage import Stage
@@ -76,6 +77,38 @@ def test_a_reload_loses_nothing(kit: Stage, ben: Window) -> None:
     assert ben.drafted(in_thread=True) == "To be continued"
 
 
+def test_a_lost_connection_loses_nothing_that_one_writes(kit: Stage, ana: Window) -> None:
+    ana.write("Half of it")
+    ana.message("Half of it").act("Edit message")
+    ana.find(".edit-text")
+    ana.replace("Nearly all of it")
+
+    kit.drop_the_windows()
+    ana.says("#bot-state", "The playground is away")
+    kit.say("Ben", "general", "Are you back?")
+    ana.message("Are you back?")
+
+    assert ana.focus_name == "Edit the message"
+    assert ana.focus.get_property("value") == "Nearly all of it"
+    ana.keys(Keys.ENTER)
+    ana.until(lambda: ana.message("Nearly all of it").is_edited)
+
+
+def test_a_channel_with_news_is_bold_and_counts_what_is_for_oneself(
+    kit: Stage, ana: Window
+) -> None:
+    random = '.entry[data-channel="C0RANDOM"]'
+    ana.look_at("general")
+    kit.say("Ben", "random", "To nobody")
+    ana.find(f"{random}.unread")
+    assert ana.text(f"{random} .count") == ""
+
+    kit.say("Ben", "random", "<@U0ANA> to you")
+    ana.says(f"{random} .count", "1")
+    ana.look_at("random")
+    ana.gone(f"{random}.unread")
+
+
 def test_a_guest_and_an_admin_are_known_by_their_badge(kit: Stage, ana: Window) -> None:
     for name in ("Chloe", "Dan", "Ben"):
         kit.say(name, "general", f"It is {name}.")
@@ -98,21 +131,22 @@ def test_one_speaks_as_another_and_sees_what_that_person_sees(ana: Window) -> No
     ana.message("A guest speaks", by="Dan")
 
 
-@pytest.mark.parametrize(
-    "trick",
-    [
-        "<script>window.pwned = 1</script>",
-        "<img src=x onerror='window.pwned = 1'>",
-        "<style>body { display: none }</style>",
-        "<https://good.example/|x> <javascript:window.pwned=1|press>",
-        "[press](javascript:window.pwned=1)",
-    ],
+TRICKS = (
+    "<script>window.pwned = 1</script>",
+    "<img src=x onerror='window.pwned = 1'>",
+    "<style>body { display: none }</style>",
+    "<https://good.example/|x> <javascript:window.pwned=1|press>",
+    "[press](javascript:window.pwned=1)",
 )
-def test_what_people_write_is_shown_as_they_wrote_it(ana: Window, ben: Window, trick: str) -> None:
-    ana.write(f"Look: {trick} Done.")
+
+
+def test_what_people_write_is_shown_as_they_wrote_it(ana: Window, ben: Window) -> None:
+    for trick in TRICKS:
+        ana.write(f"Look: {trick} Done.")
 
     for window in (ana, ben):
-        assert window.message("Done.").words == f"Look: {trick} Done."
+        for trick in TRICKS:
+            assert window.message(trick).words == f"Look: {trick} Done."
         assert window.run("return window.pwned") is None
         links = window.run("return [...document.links].map(({ protocol }) => protocol)")
         assert {*links} <= {"http:", "https:"}

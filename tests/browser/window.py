@@ -25,8 +25,19 @@ SHOWN = """[...document.querySelectorAll(arguments[0])]
 READ = """return [...document.querySelectorAll(`${arguments[0]} .message`)].map((one) => [
   one.dataset.ts,
   one.querySelector(".name").textContent,
-  one.querySelector(".message-body").innerText,
+  one.querySelector(".message-body").innerText.replace(/\\s*\\(edited\\)$/, ""),
 ])"""
+
+# Ends what a person has begun in a window.
+TIDY = """for (const open of document.querySelectorAll('dialog[open]')) open.close();
+for (const box of document.querySelectorAll('.composer-text')) {
+  box.value = '';
+  box.dispatchEvent(new Event('input'));
+}
+for (const id of ['thread', 'drawer']) {
+  if (!document.getElementById(id).hidden) document.getElementById(`${id}-close`).click();
+}
+document.activeElement.blur();"""
 
 Found = TypeVar("Found")
 
@@ -38,6 +49,8 @@ class Window:
         self._driver = driver
         driver.switch_to.new_window("window")
         self._handle = driver.current_window_handle
+        self._is_emulated = False
+        self.address = NOWHERE
 
     @property
     def driver(self) -> WebDriver:
@@ -47,15 +60,21 @@ class Window:
 
     def open(self, address: str) -> None:
         self.driver.get(address)
+        self.address = address
         self.until(lambda: self.speaker)
+
+    def tidy(self) -> None:
+        """Back to a channel on the screen of a computer, with nothing begun."""
+        self._forget_the_screen()
+        self.run(TIDY)
 
     def leave(self) -> None:
         """Looks at nothing, and forgets."""
-        for command in ("Emulation.clearDeviceMetricsOverride", "Emulation.setEmulatedMedia"):
-            self.driver.execute_cdp_cmd(command, {})
-        if self._driver.current_url != NOWHERE:
+        self._forget_the_screen()
+        if self.address != NOWHERE:
             self.run("sessionStorage.clear(); localStorage.clear()")
-        self._driver.get(NOWHERE)
+            self.driver.get(NOWHERE)
+        self.address = NOWHERE
 
     def reload(self) -> None:
         self.driver.refresh()
@@ -65,11 +84,13 @@ class Window:
         """The page gets exactly so many pixels, as on a screen of that size."""
         screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        self._is_emulated = True
 
     def prefer(self, scheme: str) -> None:
         """What the person's system prefers: ``light`` or ``dark``."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        self._is_emulated = True
 
     def point_away(self) -> None:
         """The mouse points at nothing that reacts."""
@@ -183,6 +204,12 @@ class Window:
         self.find("#wire-toggle").click()
         self.find("#drawer")
 
+    def _forget_the_screen(self) -> None:
+        if self._is_emulated:
+            for command in ("Emulation.clearDeviceMetricsOverride", "Emulation.setEmulatedMedia"):
+                self.driver.execute_cdp_cmd(command, {})
+        self._is_emulated = False
+
     # Messages
 
     def message(self, text: str, *, by: str = "") -> "Message":
@@ -195,11 +222,14 @@ class Window:
 
     def messages(self) -> list[str]:
         """The words of the channel's messages."""
-        return self.texts("#messages .message-body")
+        return self._bodies("#messages")
 
     def thread(self) -> list[str]:
         """The words of the open thread's messages."""
-        return self.texts("#thread-messages .message-body")
+        return self._bodies("#thread-messages")
+
+    def _bodies(self, pane: str) -> list[str]:
+        return [text.removesuffix(" (edited)") for text in self.texts(f"{pane} .message-body")]
 
     def _message(self, pane: str, text: str, by: str) -> "Message":
         def find() -> Message | None:
@@ -236,7 +266,7 @@ class Message:
 
     @property
     def words(self) -> str:
-        return self.window.text(f"{self.css} .message-body")
+        return self.window.text(f"{self.css} .message-body").removesuffix(" (edited)")
 
     @property
     def is_edited(self) -> bool:

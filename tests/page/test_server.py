@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from bot.playground.slack.delivery import Connections
 
 Json = dict[str, Any]
 BOT = "U0BOT"
+TOO_LONG = "A message may have 40,000 characters; this has 41,000."
 KEY = "a-key-without-a-form"
 LISTS = ("people", "channels", "budgets")
 SINGLE = ("bot", "switches", "crowd")
@@ -453,7 +455,7 @@ async def test_a_slash_command_goes_to_the_app_and_an_unknown_one_does_not(stage
         ("say", {"user": "U0ANA", "channel": "C0GENERAL", "text": "  "}, "empty message"),
         ("say", {"user": "U0ANA", "channel": "C0GENERAL", "text": 5}, "Expected `str`"),
         ("say", {"user": "U0ANA", "channel": "C0GENERAL"}, "missing required field `text`"),
-        ("say", {"user": "U0ANA", "channel": "C0GENERAL", "text": "x" * 40_001}, "length <= 40000"),
+        ("say", {"user": "U0ANA", "channel": "C0GENERAL", "text": "x" * 41_000}, TOO_LONG),
         (
             "say",
             {"user": "U0ANA", "channel": "C0GENERAL", "text": "x", "a": 1},
@@ -465,10 +467,14 @@ async def test_a_slash_command_goes_to_the_app_and_an_unknown_one_does_not(stage
             "no such thread",
         ),
         ("edit", {"user": "U0ANA", "channel": "C0GENERAL", "ts": "1", "text": "x"}, "no such mess"),
-        ("react", {"user": "U0ANA", "channel": "C0GENERAL", "ts": "1", "name": "<b>"}, "matching"),
+        (
+            "react",
+            {"user": "U0ANA", "channel": "C0GENERAL", "ts": "1", "name": "<b>"},
+            "A reaction's name",
+        ),
         ("submit", {"user": "U0ANA", "view": "V1", "state": {}}, "not open"),
-        ("crowd", {"number": 101}, "<= 100"),
-        ("switch", {"latency": -1}, ">= 0"),
+        ("crowd", {"number": 101}, "From 1 to 100 people can ask at once."),
+        ("switch", {"latency": -1}, "from 0 to 60 seconds"),
         ("switch", {"limits": "none"}, "Invalid enum value"),
         ("fault", {"key": "flood", "times": 1}, "no fault flood"),
         ("dance", {}, "no verb dance"),
@@ -632,6 +638,16 @@ async def test_a_row_holds_no_token(stage: Stage) -> None:
     assert other["title"] == "The key is ***"
 
 
+async def test_a_row_tells_how_long_an_event_waited_for_a_connection(stage: Stage) -> None:
+    await stage.say("@Bot hi")
+    delivery = stage.slack.deliveries[-1]
+    delivery.attempts, delivery.connected_after, delivery.ack_seconds = 1, 6.94, 0.008
+    async with stage.window() as window:
+        (row,) = window.rows("event")
+
+    assert row["state"] == "waited 6.9 s for a connection, acked in 8 ms"
+
+
 async def test_two_connections_are_two_rows(stage: Stage) -> None:
     async with stage.window() as window:
         for count in (1, 0, 1):
@@ -656,7 +672,7 @@ async def test_a_request_to_the_model_is_a_row_that_grows(stage: Stage) -> None:
         )
 
     assert row["about"] == "local-model"
-    assert row["state"].startswith("complete, ")
+    assert re.fullmatch(r"complete, \d+ \+ 2 tokens, \d\.\d s", row["state"])
     parts = (await detail(stage, row["id"]))["parts"]
     assert [part["title"] for part in parts] == ["Request", "Usage"]
 
@@ -798,6 +814,15 @@ async def test_a_port_that_is_taken_is_said(stage: Stage) -> None:
     port = int(stage.origin.rpartition(":")[2])
     another = Page(stage.slack, stage.model, bot=stage.bot, is_finished=is_finished, port=port)
     with pytest.raises(CannotListen, match=f"Port {port} of 127.0.0.1 is taken"):
+        async with another:
+            pass
+
+
+async def test_a_host_of_another_computer_is_said_in_words(stage: Stage) -> None:
+    another = Page(
+        stage.slack, stage.model, bot=stage.bot, is_finished=is_finished, host="192.0.2.1", port=0
+    )
+    with pytest.raises(CannotListen, match=r"at 192\.0\.2\.1: [\w' ]+\.$"):
         async with another:
             pass
 

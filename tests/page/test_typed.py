@@ -33,6 +33,11 @@ def typed(text: str) -> str:
         ("@here @channel @everyone", "<!here> <!channel> <!everyone>"),
         ("1 < 2 && 3 > 2", "1 &lt; 2 &amp;&amp; 3 &gt; 2"),
         ("(https://a.example/?x=1&y=2).", "(<https://a.example/?x=1&amp;y=2>)."),
+        (
+            "[https://bank.example](https://evil.example)",
+            "[<https://bank.example>](<https://evil.example>)",
+        ),
+        ("see https://a.example/b_(c).", "see <https://a.example/b_(c)>."),
         ("`@Bot <b>` and ```\n#general https://a.example\n```",) * 2,
         ("<@U0BOT>", "&lt;@U0BOT&gt;"),
     ],

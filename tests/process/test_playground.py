@@ -19,6 +19,7 @@ import pytest
 
 from bot.__main__ import main
 from bot.playground.process import inherited
+from bot.playground.run import ENDING
 from tests.bot_process import STARTS_WITHIN
 
 Json = dict[str, Any]
@@ -106,7 +107,8 @@ async def test_a_mention_is_answered_and_a_killed_bot_starts_again_until_ctrl_c(
         _, said = await place.process.communicate()
 
     assert answer["message"]["thread_ts"] == ts
-    assert (place.process.returncode, said.decode()) == (0, "")
+    assert place.process.returncode == 0
+    assert said.decode() == f"The bot's process was killed (signal 9).\n{ENDING}\n"
     assert not bot.is_running()
     assert os.listdir(tmp_path) == []
 
@@ -157,12 +159,12 @@ def test_a_port_that_is_taken_is_said_in_words(say: Callable[..., str]) -> None:
         port = taken.getsockname()[1]
         said = say("--port", str(port), status=1)
 
-    assert f"Port {port} of 127.0.0.1 is taken." in said
+    assert f"The playground cannot start. Port {port} of 127.0.0.1 is taken." in said
 
 
 @pytest.mark.parametrize("port", ["70000", "-1", "http"])
 def test_what_is_no_port_is_said_in_words(say: Callable[..., str], port: str) -> None:
-    assert port in say(f"--port={port}", status=2)
+    assert "a port is a number from 0 to 65535" in say(f"--port={port}", status=2)
 
 
 def test_a_host_that_is_not_this_computers_is_said_in_words(say: Callable[..., str]) -> None:

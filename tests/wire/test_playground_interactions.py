@@ -12,6 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground.slack import LocalSlack
 from bot.playground.slack.screen import StillSubmitting
+from bot.playground.slack.workspace import Change
 
 HASTY = (0.1, 0.0, 0.0, 0.0)  # seconds to wait for an ack, and pauses; Slack's are 3 s and minutes
 
@@ -515,6 +516,56 @@ async def test_a_modal_is_submitted_once_at_a_time(slack: LocalSlack, app: Async
     assert not slack.is_submitting(view_id)
     assert len(saved) == 1
     await slack.submit("Ana", view_id, NAMED)
+
+
+@pytest.mark.parametrize(
+    "ack_with",
+    [
+        {},
+        {"response_action": "clear"},
+        {"response_action": "update", "view": form("Next")},
+        {"response_action": "errors", "errors": {"who": "Too short."}},
+        {"response_action": "nonsense"},
+    ],
+)
+async def test_end_of_a_submission_is_told(
+    slack: LocalSlack, app: AsyncApp, ack_with: Payload
+) -> None:
+    saves(app, **ack_with)
+    view_id = await opened(slack)
+    told = views_told(slack, view_id)
+    delivery = await slack.submit("Ana", view_id, NAMED)
+    await delivery.wait()
+
+    assert True in told
+    assert told[-1] is False
+
+
+async def test_end_of_a_covered_modals_submission_is_told(slack: LocalSlack, app: AsyncApp) -> None:
+    @app.view("form")
+    async def cover(ack: AsyncAck, body: Payload, client: AsyncWebClient) -> None:
+        await client.views_push(trigger_id=body["trigger_id"], view=form("More"))
+        told.clear()
+        await ack()
+
+    view_id = await opened(slack)
+    told = views_told(slack, view_id)
+    delivery = await slack.submit("Ana", view_id, NAMED)
+    await delivery.wait()
+
+    assert (titles(slack), told) == (["Form", "More"], [False])
+
+
+def views_told(slack: LocalSlack, view_id: str) -> list[bool]:
+    """Whether the modal waits for an ack, whenever it is told that Ana's views changed."""
+    told: list[bool] = []
+
+    def listen(entry: object) -> None:
+        if isinstance(entry, Change) and (entry.kind, entry.user) == ("view", "U0ANA"):
+            told.append(slack.is_submitting(view_id))
+
+    slack.listeners.append(listen)
+    return told
 
 
 async def test_late_ack_finds_a_closed_modal_closed(slack: LocalSlack, app: AsyncApp) -> None:

@@ -190,6 +190,13 @@ def test_prose_has_the_exact_length_and_closed_fences() -> None:
         assert "".join(tokens).count("```") % 2 == 0
 
 
+def test_prose_ends_in_one_full_stop() -> None:
+    for count in range(1, 700):
+        text = "".join(answers.prose(count))
+
+        assert not text.endswith(("..", ",.", ";.", "!.", "?.", ":.")), text[-20:]
+
+
 async def test_tokens_keep_to_the_asked_rate() -> None:
     async with running(tokens_per_second=5.0, first_token_after=0.1) as (_, client):
         arrivals = []

@@ -1007,6 +1007,18 @@ async def test_event_is_told_before_the_app_is_there(slack: LocalSlack) -> None:
     assert (seen, delivery.attempts) == ([delivery], 0)
 
 
+async def test_event_tells_how_long_it_waited_for_the_app(
+    slack: LocalSlack, session: aiohttp.ClientSession
+) -> None:
+    delivery = await slack.deliver({"type": "app_home_opened"})
+    async with App(slack, session):
+        await delivery.wait()
+        at_once = await slack.deliver({"type": "app_home_opened"})
+        await at_once.wait()
+
+    assert delivery.connected_after > at_once.connected_after
+
+
 async def test_sixty_channels_may_ask_at_once(slack: LocalSlack, app: App) -> None:
     channels = [slack.add_channel(f"room-{number}", members=["Ana"]) for number in range(60)]
 

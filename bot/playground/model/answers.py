@@ -86,10 +86,12 @@ def _paragraph(chance: random.Random) -> str:
 
 
 def _filler(count: int) -> list[str]:
-    """Plain words up to the exact number, ended by a full stop."""
+    """Plain words up to the exact number, ended by one full stop."""
     words = tokens_of(" ".join(_SENTENCES))
-    repeated = words * (count // len(words) + 1)
-    return [*repeated[: count - 1], "."]
+    filler = (words * (count // len(words) + 1))[: count - 1]
+    if filler and filler[-1] in (".", ",", ";"):
+        filler[-1] = " indeed"
+    return [*filler, "."]
 
 
 _GREETINGS = frozenset({"hi", "hello", "hey", "hiya", "howdy", "morning", "thanks", "thank"})

@@ -18,7 +18,6 @@ from bot.playground.slack.workspace import Channel, Message, Person
 LONGEST_TEXT = 40_000  # characters; Slack cuts longer messages off
 
 Json = dict[str, Any]
-Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 # A view's `state.values`: what an element holds, by block_id and action_id.
 Option = dict[str, str | dict[str, str | bool | None] | None]
 Held = dict[str, str | Option | list[str | Option] | None]
@@ -43,7 +42,7 @@ class Verb(Struct, forbid_unknown_fields=True, kw_only=True):
 class Say(Verb):
     user: str
     channel: str
-    text: Text
+    text: str
     thread_ts: str | None = None
 
 
@@ -51,7 +50,7 @@ class Edit(Verb):
     user: str
     channel: str
     ts: str
-    text: Text
+    text: str
 
 
 class Delete(Verb):
@@ -162,6 +161,8 @@ class Deeds:
         takes, carry_out = self._verbs[verb]
         try:
             wish = msgspec.json.decode(body, type=takes)
+        except msgspec.ValidationError as error:
+            raise Refused(_in_words(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(f"This cannot be understood: {error}.") from None
         try:
@@ -327,4 +328,25 @@ def _some(text: str) -> str:
     stripped = text.strip()
     if not stripped:
         raise Refused("An empty message says nothing.")
+    if len(stripped) > LONGEST_TEXT:
+        this = f"this has {len(stripped):,}"
+        raise Refused(f"A message may have {LONGEST_TEXT:,} characters; {this}.")
     return stripped
+
+
+# What people can get wrong in the page's own fields, by the field.
+_BOUNDS = {
+    "number": f"From 1 to {LARGEST} people can ask at once.",
+    "name": "A reaction's name has small letters, digits, and the signs _ + - '.",
+    "scale": "The limits can be set to 0.01 up to 100 times Slack's.",
+    "latency": "Slack can take from 0 to 60 seconds for a call.",
+    "model_rate": "The model can write up to 100,000 tokens a second, and not none at all.",
+    "times": "A fault can be met from 0 to 1,000 times.",
+}
+_FIELD = re.compile(r"- at `\$\.(\w+)`")
+
+
+def _in_words(error: msgspec.ValidationError) -> str:
+    match = _FIELD.search(str(error))
+    sentence = _BOUNDS.get(match[1]) if match else None
+    return sentence or f"This cannot be understood: {error}."

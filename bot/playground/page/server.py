@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import logging
+import os
 import re
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -182,7 +184,7 @@ class Page:
             elif taken:
                 raise CannotListen(f"Port {wanted} of {self._host} is taken.") from None
             else:
-                reason = error.strerror or error
+                reason = _in_words(error)
                 raise CannotListen(f"The page cannot listen at {self._host}: {reason}.") from None
         self._port = int(self._runner.addresses[0][1])
 
@@ -372,6 +374,13 @@ class Page:
             self._windows.touch(("switches",), ("budgets",))
         if verb == "crowd":
             self._windows.touch(("people",), ("channels",), ("crowd",))
+
+
+def _in_words(error: OSError) -> str:
+    """Without the address as asyncio writes it; newer Pythons leave the number out of some."""
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror)
+    return os.strerror(error.errno or errno.EADDRNOTAVAIL)
 
 
 async def _dress(_: web.Request, response: web.StreamResponse) -> None:

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from bot.playground.model import LocalModel, ModelFault
 from bot.playground.slack import Fault, Limits, LocalSlack
-from bot.playground.slack.faults import ANY_METHOD
 from bot.playground.slack.limits import Limiter, SlidingWindow, TokenBucket
 
 Form = Literal["window", "bucket"]
@@ -19,6 +18,7 @@ FORMS: Mapping[Form, Callable[[float, float], Limiter]] = {
 LATENCY = 0.08  # seconds; about what Slack's Web API takes
 AFTER = 40  # tokens of an answer before the model's faults come
 SLOW = 5.0  # seconds
+SILENCE = 10  # seconds without a word after which the bot is set to ask its model again
 
 
 class Switches:
@@ -160,39 +160,40 @@ SLACK_FAULTS: Mapping[str, _SlackFault | _CutSockets] = {
         fault=Fault.refuse(retry_after=5),
     ),
     "server_error": _SlackFault(
-        label="HTTP 500",
-        watch="Slack breaks at the next call, whichever it is; the bot tries again.",
-        method=ANY_METHOD,
+        label="HTTP 500 on a post",
+        watch="Slack breaks at the next post; the reply begins a second later, and stands once.",
+        method="chat.postMessage",
         fault=Fault.unavailable(500),
     ),
     "reset": _SlackFault(
-        label="Connection reset",
-        watch="The next call breaks before it takes effect; trying again makes up for it.",
-        method=ANY_METHOD,
+        label="Reset before a post",
+        watch="The connection breaks before the next post; the reply begins a second later.",
+        method="chat.postMessage",
         fault=Fault.reset(),
     ),
     "lost_answer": _SlackFault(
         label="Lost answer to a post",
-        watch="The message is posted, but the bot does not hear of it; it must not stand twice.",
+        watch="The message is posted, but the bot is not told; it looks, and posts no other.",
         method="chat.postMessage",
         fault=Fault.lost_answer(),
     ),
     "slow": _SlackFault(
-        label="Slow Slack",
-        watch="The next call takes 5 s; the bot goes on reading the model meanwhile.",
-        method=ANY_METHOD,
+        label="Slow edit",
+        watch="The next edit takes 5 s; then the reply catches up with the model at once.",
+        method="chat.update",
         fault=Fault.slow(SLOW),
     ),
     "cut_sockets": _CutSockets(
         label="Cut the socket",
-        watch="Socket Mode breaks at once; the bot connects again, and misses no question.",
+        watch="Socket Mode breaks; the bot is back after about 10 s, and misses no question.",
     ),
 }
 
+ASKED_AGAIN = "the bot asks again, and the answer ends whole. Only five in a row leave a note."
 MODEL_FAULTS: Mapping[str, _ModelFault] = {
     "model_429": _ModelFault(
         label="429",
-        watch="The model is busy; the answer comes after a second try.",
+        watch="The model is busy; the answer begins a second or two later, after another try.",
         fault=ModelFault.rate_limited(),
     ),
     "model_quota": _ModelFault(
@@ -202,7 +203,7 @@ MODEL_FAULTS: Mapping[str, _ModelFault] = {
     ),
     "model_500": _ModelFault(
         label="HTTP 500",
-        watch="The model breaks before its first word; the bot asks again.",
+        watch="The model breaks before its first word; the bot asks again a second later.",
         fault=ModelFault.http(500),
     ),
     "model_slow": _ModelFault(
@@ -212,17 +213,17 @@ MODEL_FAULTS: Mapping[str, _ModelFault] = {
     ),
     "model_reset": _ModelFault(
         label="Broken stream",
-        watch=f"The connection breaks after {AFTER} tokens; what was said stays, with a note.",
+        watch=f"The connection breaks after {AFTER} tokens; {ASKED_AGAIN}",
         fault=ModelFault.reset(AFTER),
     ),
     "model_stall": _ModelFault(
         label="Stalled stream",
-        watch=f"Silence after {AFTER} tokens, until the bot loses patience and says so.",
+        watch=f"Silence after {AFTER} tokens, for {SILENCE} s; {ASKED_AGAIN}",
         fault=ModelFault.stall(AFTER),
     ),
     "model_error": _ModelFault(
         label="Error in the stream",
-        watch=f"An error in place of the next word after {AFTER} tokens; the reply says so.",
+        watch=f"An error in place of the next word after {AFTER} tokens; {ASKED_AGAIN}",
         fault=ModelFault.error(AFTER),
     ),
     "model_filter": _ModelFault(
@@ -232,7 +233,7 @@ MODEL_FAULTS: Mapping[str, _ModelFault] = {
     ),
     "model_context": _ModelFault(
         label="Too long for the model",
-        watch="The conversation does not fit; the bot shortens it or tells the person.",
+        watch="It does not fit; the bot asks once more, with half at most, then tells the person.",
         fault=ModelFault.context(),
     ),
 }

@@ -9,8 +9,13 @@ import re
 from collections.abc import Iterable, Mapping
 
 _CODE = r"(?P<code>```.*?```|`[^`\n]+`)"
-# An address ends before the full stop or bracket of the sentence it stands in.
-_ADDRESS = r"(?P<address>\bhttps?://[^\s<>|`]*[^\s<>|`.,;:!?'\")\]])"
+# An address ends before the full stop or bracket of the sentence it stands in; a pair of brackets
+# is part of it, as in the addresses of Wikipedia, but not in [https://a.example](https://b.example).
+_PAIR = r"\([^\s<>|`()\[\]:]*\)"
+_ADDRESS = (
+    rf"(?P<address>\bhttps?://(?:[^\s<>|`()\[\]]|{_PAIR})*"
+    rf"(?:[^\s<>|`()\[\].,;:!?'\"]|{_PAIR}))"
+)
 _BROADCAST = r"(?<!\w)@(?P<broadcast>here|channel|everyone)(?!\w)"
 _REFERENCE = re.compile(r"<(?P<sign>[@#!]?)(?P<target>[^<>|]*)(?:\|(?P<label>[^<>]*))?>")
 

@@ -15,6 +15,7 @@ from bot.playground.slack.delivery import Connections, Delivery
 from bot.playground.slack.webapi import Call
 
 ROWS_KEPT = 1_000
+NOTICEABLE = 0.1  # seconds; a shorter wait for a connection is not told
 
 Json = dict[str, Any]
 Parts = list[tuple[str, object]]
@@ -155,7 +156,9 @@ def _subject(payload: Json) -> tuple[str, str, str, str]:
 def _delivery_state(delivery: Delivery) -> tuple[str, str]:
     times = f", sent {delivery.attempts} times" if delivery.attempts > 1 else ""
     if delivery.ack_seconds is not None:
-        return f"acked in {_ms(delivery.ack_seconds)}{times}", "good"
+        waited = delivery.connected_after
+        first = f"waited {waited:.1f} s for a connection, " if waited >= NOTICEABLE else ""
+        return f"{first}acked in {_ms(delivery.ack_seconds)}{times}", "good"
     if delivery.gave_up:
         return f"given up{times}", "bad"
     if not delivery.attempts:
@@ -191,14 +194,15 @@ def _of_request(request: Request) -> Face:
 
 def _request_state(request: Request) -> tuple[str, str]:
     tokens = f"{request.tokens_sent} token{'s' if request.tokens_sent != 1 else ''}"
-    if request.finished is None:
+    if request.closed_at is None:
         return (f"streaming, {tokens}" if request.tokens_sent else "waiting"), "busy"
-    if request.finished == "complete":
-        usage = request.generated
-        return f"complete, {usage.prompt_tokens} + {usage.completion_tokens} tokens", "good"
     if request.finished == "refused":
         return f"{request.status} refused", "bad"
-    return f"{request.finished} after {tokens}", "bad"
+    took = f"{request.closed_at - request.received_at:.1f} s"
+    if request.finished == "complete":
+        usage = request.generated
+        return f"complete, {usage.prompt_tokens} + {usage.completion_tokens} tokens, {took}", "good"
+    return f"{request.finished} after {tokens}, {took}", "bad"
 
 
 def _of_line(line: LogLine) -> Face:

@@ -33,6 +33,7 @@ class Delivery:
     kind: Kind
     payload: dict[str, Any]
     attempts: int = 0  # how often it was sent
+    connected_after: float = 0.0  # seconds that it waited for a Socket Mode connection
     ack_seconds: float | None = None  # from sending to the ack; None while unacknowledged
     status: int | None = None  # of the latest HTTP answer
     response: Any = None  # what the app sent along with its ack
@@ -346,9 +347,7 @@ class Deliveries:
         """Send it once; returns whether to send it again."""
         if self.http is not None:
             return await self._attempt_http(delivery, self.http)
-        # A person waits for a command or a click to work: it is not kept for a later connection.
-        now = delivery.kind != "events_api"
-        if now and not await _happens(self._sockets.connected, self.redelivery_after[0]):
+        if not await self._is_connected(delivery):
             return True
         await self._sockets.send(delivery)
         self._changed(delivery)
@@ -356,6 +355,15 @@ class Deliveries:
             return False
         delivery.reason = "timeout"
         return True
+
+    async def _is_connected(self, delivery: Delivery) -> bool:
+        """Waits for a connection; not for ever with a command or a click, which a person sees."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        patience = None if delivery.kind == "events_api" else self.redelivery_after[0]
+        is_connected = await _happens(self._sockets.connected, patience)
+        delivery.connected_after += clock() - began
+        return is_connected
 
     async def _attempt_http(self, delivery: Delivery, http: HttpPost) -> bool:
         clock = asyncio.get_running_loop().time
@@ -375,8 +383,8 @@ class Deliveries:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    """Whether the event happens within that many seconds."""
+async def _happens(event: asyncio.Event, seconds: float | None) -> bool:
+    """Whether the event happens within that many seconds; None: however long it takes."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

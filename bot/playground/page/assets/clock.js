@@ -10,6 +10,12 @@ export function timeOf(ts) {
   return TIME.format(dateOf(ts));
 }
 
+/** The same without "AM" and "PM", where there is little room. */
+export function shortTimeOf(ts) {
+  const parts = TIME.formatToParts(dateOf(ts)).filter(({ type }) => type !== "dayPeriod");
+  return parts.map(({ value }) => value).join("").trim();
+}
+
 /** Day and time in full, for tooltips. */
 export function wholeTimeOf(ts) {
   return WHOLE.format(dateOf(ts));

@@ -29,6 +29,10 @@ export class Completion {
   /** Whether the key was for the suggestions. */
   takesKey(event) {
     if (this.list.hidden) return false;
+    if (event.key === "Enter" && this.#isCommand()) {
+      this.close();
+      return false;
+    }
     const steps = { ArrowDown: 1, ArrowUp: -1 };
     if (event.key in steps) this.#mark(this.at + steps[event.key]);
     else if (event.key === "Escape") this.close();
@@ -44,6 +48,11 @@ export class Completion {
     this.box.removeAttribute("role");
     this.box.removeAttribute("aria-expanded");
     this.box.removeAttribute("aria-activedescendant");
+  }
+
+  /** Whether the command is already typed to its end, and Enter sends it. */
+  #isCommand() {
+    return COMMAND.test(this.box.value) && this.options[this.at].text === this.box.value;
   }
 
   #suggest() {

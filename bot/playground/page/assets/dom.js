@@ -76,7 +76,8 @@ export function stickToEnd(scroller, content, { latest = null } = {}) {
   let top = 0;
   let height = 0;
   const toEnd = () => {
-    scroller.scrollTop = scroller.scrollHeight;
+    // What stands in place of an empty list is read from its beginning.
+    scroller.scrollTop = content.childElementCount ? scroller.scrollHeight : 0;
   };
   scroller.addEventListener("scroll", () => {
     const { scrollHeight, scrollTop, clientHeight } = scroller;

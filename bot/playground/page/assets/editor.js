@@ -3,11 +3,11 @@
 import { autosize } from "./autosize.js";
 import { element, textButton } from "./dom.js";
 
-/** Puts the box into `place`; `save` gets the new text, `cancel` is called without one. */
+/** Puts the box into `place`; `save` gets the new text, which may be empty. */
 export function openEditor(place, text, { save, cancel }) {
   const label = "Edit the message";
   const box = element("textarea", { class: "edit-text", "aria-label": label, rows: "1" });
-  const done = () => box.value.trim() && save(box.value.trim());
+  const done = () => save(box.value.trim());
   box.value = text;
   box.addEventListener("keydown", (event) => {
     event.stopPropagation();

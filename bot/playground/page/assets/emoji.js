@@ -11,10 +11,10 @@ export const EMOJI = new Map(Object.entries({
   question: "❓", wave: "👋", sob: "😭", open_mouth: "😮", bug: "🐛", hourglass_flowing_sand: "⏳",
 }));
 
-/** Lets the person choose; `choose` gets the name. */
-export function pickEmoji(anchor, choose) {
+/** Lets the person choose; `choose` gets the name, and `home` the focus. */
+export function pickEmoji(anchor, { home, choose }) {
   const picker = byId("emoji");
-  const close = popUp(picker, anchor);
+  const close = popUp(picker, anchor, home);
   picker.replaceChildren(...[...EMOJI].map(([name, character]) => {
     const label = `:${name}:`;
     const button = element(

@@ -30,7 +30,8 @@ function line({ key, label, explanation, armed }) {
   const button = textButton(words, "fault", () => attempt("fault", { key, times: armed ? 0 : 1 }));
   button.dataset.key = key;
   button.setAttribute("aria-pressed", String(armed > 0));
-  const what = armed ? `armed ${armed} times, take away` : "arm";
+  const times = armed === 1 ? "once" : `${armed} times`;
+  const what = armed ? `armed ${times}, take away` : "arm";
   button.setAttribute("aria-label", `${label}: ${what}`);
   return element(
     "div", { class: "fault-line", title: explanation },

@@ -16,13 +16,18 @@ const lines = new Map();
 export function startLog() {
   stickToEnd(byId("log-scroller"), byId("log"));
   byId("kinds").append(...Object.entries(KINDS).map(([kind, words]) => filter(kind, words)));
-  on("everything", () => {
-    lines.clear();
-    byId("log").replaceChildren();
-    for (const row of state.wire.values()) show(row);
-  });
+  on("everything", showAll);
   on("row", ({ value }) => show(value));
   showKinds();
+}
+
+/** A new connection leaves the rows open that are still there. */
+function showAll() {
+  const opened = [...lines.values()].filter(({ details }) => details.open).map(({ id }) => id);
+  lines.clear();
+  byId("log").replaceChildren();
+  for (const row of state.wire.values()) show(row);
+  for (const id of opened) lines.get(id)?.open();
 }
 
 function filter(kind, words) {
@@ -60,13 +65,19 @@ class Line {
     this.id = id;
     this.cells = ["at", "kind", "title", "about", "state"].map((name) =>
       element("span", { class: `line-${name}` }));
-    this.details = element("div", { class: "line-details" });
-    this.node = element(
-      "li", { class: "line", "data-kind": kind, "data-row": id },
-      element("details", {}, element("summary", {}, ...this.cells), this.details),
+    this.parts = element("div", { class: "line-details" });
+    this.details = element(
+      "details", {}, element("summary", {}, ...this.cells), this.parts,
     );
-    this.node.firstChild.addEventListener("toggle", () => this.#fetch());
+    this.node = element(
+      "li", { class: "line", "data-kind": kind, "data-row": id }, this.details,
+    );
+    this.details.addEventListener("toggle", () => this.#fetch());
     byId("log").append(this.node);
+  }
+
+  open() {
+    this.details.open = true;
   }
 
   update({ at, kind, title, about, state: words, tone }) {
@@ -80,14 +91,14 @@ class Line {
 
   /** Only what is open is asked for. */
   async #fetch() {
-    if (!this.node.firstChild.open) return;
+    if (!this.details.open) return;
     try {
       const parts = await wireParts(this.id);
-      this.details.replaceChildren(...parts.flatMap(({ title, text }) => [
+      this.parts.replaceChildren(...parts.flatMap(({ title, text }) => [
         element("h4", {}, title), element("pre", { tabindex: "0" }, text),
       ]));
     } catch (error) {
-      this.details.replaceChildren(element("p", { class: "error" }, error.message));
+      this.parts.replaceChildren(element("p", { class: "error" }, error.message));
     }
   }
 }

@@ -1,7 +1,7 @@
 /** One message on the screen; `update` touches only the parts that changed. */
 
 import { avatar, badge } from "./avatar.js";
-import { timeOf, wholeTimeOf } from "./clock.js";
+import { shortTimeOf, timeOf, wholeTimeOf } from "./clock.js";
 import { ask } from "./confirm.js";
 import { attempt } from "./deeds.js";
 import { element, icon, iconButton, parsed, textButton } from "./dom.js";
@@ -14,6 +14,10 @@ import { view } from "./view.js";
 const FACES = 4; // shown of those who replied
 const GROUPED_FOR = 300; // seconds
 
+// What Tab stops at within a message.
+const STOPS = "a, button, summary, input, select, textarea, [tabindex]";
+// What "(edited)" may stand in, behind the last word.
+const FRAMES = ".markdown, .rich-text, .section, .section-text, .plain";
 const KEYS = {
   r: "Add a reaction", t: "Reply in thread", e: "Edit message", Delete: "Delete message",
 };
@@ -30,7 +34,7 @@ export class MessageRow {
     this.note = element("p", { class: "note", hidden: true }, icon("eye"), "Only visible to you");
     this.head = headOf(message, `${id}-head`);
     this.body = element("div", { class: "message-body kit", id: `${id}-body` });
-    this.edited = element("span", { class: "edited", hidden: true }, "(edited)");
+    this.edited = element("span", { class: "edited", hidden: true }, " (edited)");
     this.reactions = labelled("reactions", "group", "Reactions");
     this.replies = element("div", { class: "replies" });
     this.toolbar = labelled("toolbar", "toolbar", "Message actions");
@@ -77,6 +81,16 @@ export class MessageRow {
     });
   }
 
+  /** Tab stops at this message and at what stands in it; it goes past the others. */
+  reach({ isReached }) {
+    this.node.tabIndex = isReached ? 0 : -1;
+    this.#reachStops();
+  }
+
+  #reachStops() {
+    for (const stop of this.node.querySelectorAll(STOPS)) stop.tabIndex = this.node.tabIndex;
+  }
+
   /** Puts a text box in place of the message. */
   edit() {
     if (this.isEditing) return;
@@ -87,16 +101,18 @@ export class MessageRow {
     });
   }
 
+  /** Without any text left, the message itself may go. */
   async #save(text) {
     const { channel, ts } = this.message;
-    const isChanged = text !== this.message.text;
-    if (isChanged && !await attempt("edit", { user: view.me, channel, ts, text })) return;
-    this.#endEdit();
+    const isSaved = text === this.message.text
+      || await (text ? attempt("edit", { user: view.me, channel, ts, text }) : this.#delete());
+    if (isSaved) this.#endEdit();
   }
 
   #endEdit() {
     this.isEditing = false;
     this.#drawBody();
+    this.#reachStops();
     this.node.focus();
   }
 
@@ -106,7 +122,7 @@ export class MessageRow {
       title: "Delete message", text: "Are you sure you want to delete this message?",
       confirm: "Delete", deny: "Cancel", style: "danger",
     });
-    if (answer) await attempt("delete", { user: view.me, channel, ts });
+    return answer && attempt("delete", { user: view.me, channel, ts });
   }
 
   #react(name) {
@@ -118,13 +134,18 @@ export class MessageRow {
     if (this.drawn[part] === value) return;
     this.drawn[part] = value;
     draw();
+    this.#reachStops();
   }
 
   #drawBody() {
     const { deleted, html } = this.message;
     const tombstone = element("p", { class: "tombstone" }, "This message was deleted.");
+    this.edited.remove(); // no part of what the server rendered
     if (deleted) this.body.replaceChildren(tombstone);
     else morph(this.body, parsed(html));
+    const paragraph = lastParagraph(this.body);
+    if (paragraph) paragraph.append(this.edited);
+    else this.body.after(this.edited);
     for (const sign of this.body.querySelectorAll("[data-visible-to]")) {
       sign.hidden = !sign.dataset.visibleTo.split(" ").includes(view.me);
     }
@@ -148,7 +169,8 @@ export class MessageRow {
     const tools = [];
     if (!deleted && reader == null) {
       tools.push(iconButton("Add a reaction", "smile", (event) => {
-        pickEmoji(event.currentTarget, (name) => this.#react(name));
+        const choose = (name) => this.#react(name);
+        pickEmoji(event.currentTarget, { home: this.node, choose });
       }));
     }
     if (this.openThread && reader == null) {
@@ -180,10 +202,11 @@ export class MessageRow {
   }
 
   #row(message) {
-    const parts = [this.note, this.head, this.body, this.edited, this.reactions, this.replies];
+    const parts = [this.note, this.head, this.body, this.reactions, this.replies];
+    const time = timeIn("gutter-time", message.ts, shortTimeOf);
     return element(
       "div", { class: "message-row" },
-      element("div", { class: "gutter" }, avatar(message.user), timeIn("gutter-time", message.ts)),
+      element("div", { class: "gutter" }, avatar(message.user), time),
       element("div", { class: "message-content" }, ...parts),
       this.toolbar,
     );
@@ -224,6 +247,14 @@ function headOf({ user, ts }, id) {
   return element("div", { class: "message-head", id }, name, badge(user), timeIn("time", ts));
 }
 
-function timeIn(className, ts) {
-  return element("time", { class: className, title: wholeTimeOf(ts) }, timeOf(ts));
+function timeIn(className, ts, words = timeOf) {
+  return element("time", { class: className, title: wholeTimeOf(ts) }, words(ts));
+}
+
+/** Where the last word of a message stands; null when that is in a table, a list or code. */
+function lastParagraph(place) {
+  const last = place.lastElementChild;
+  if (last?.matches("p")) return last;
+  if (last?.matches(FRAMES)) return lastParagraph(last);
+  return place.matches(".plain, .section-text") ? place : null;
 }

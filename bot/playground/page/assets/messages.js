@@ -67,8 +67,9 @@ export class MessageList {
   /** One message of the list is reached with Tab, the others with the arrows. */
   #rove(message) {
     if (!message) return;
-    this.place.querySelector('.message[tabindex="0"]')?.setAttribute("tabindex", "-1");
-    message.setAttribute("tabindex", "0");
+    const before = this.place.querySelector('.message[tabindex="0"]');
+    if (before) this.rows.get(before.dataset.ts).reach({ isReached: false });
+    this.rows.get(message.dataset.ts).reach({ isReached: true });
   }
 
   #onKey(event) {

@@ -1,9 +1,10 @@
 /** Changes what is shown into what the server rendered anew, but not what a person filled in. */
 
 const CONTROLS = "input, textarea, select";
-// What a reader changes himself (an open menu, a marked input) is no difference.
+// What changes while one reads (an open menu, a marked input) is no difference.
 const OWN = [
   "open", "hidden", "aria-invalid", "aria-describedby", "aria-busy", "checked", "selected",
+  "tabindex",
 ];
 
 const touched = new WeakSet();

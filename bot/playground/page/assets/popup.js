@@ -4,8 +4,8 @@ const MARGIN = 8;
 
 let closeOpen = () => {};
 
-/** Shows `popup` at `anchor`; returns what closes it and gives the focus back. */
-export function popUp(popup, anchor) {
+/** Shows `popup` at `anchor`; returns what closes it and gives the focus to `home`. */
+export function popUp(popup, anchor, home = anchor) {
   closeOpen();
   const outside = ({ target }) => {
     if (!popup.contains(target) && !anchor.contains(target)) close();
@@ -19,7 +19,7 @@ export function popUp(popup, anchor) {
     document.removeEventListener("pointerdown", outside);
     popup.removeEventListener("focusout", leave);
     popup.removeEventListener("keydown", keys);
-    if (hadFocus) anchor.focus();
+    if (hadFocus) home.focus();
     closeOpen = () => {};
   };
   popup.hidden = false;

@@ -5,7 +5,7 @@ import { byId, element, icon } from "./dom.js";
 import { popUp } from "./popup.js";
 import { nameOf, on, state } from "./store.js";
 import {
-  channelsOf, lookAt, markRead, speakAs, speakers, titleOf, unreadIn, view,
+  channelsOf, isForMe, lookAt, markRead, speakAs, speakers, titleOf, unreadIn, view,
 } from "./view.js";
 
 const SECTIONS = [
@@ -18,12 +18,22 @@ const BOT_STATES = {
   connected: "The bot is connected",
   disconnected: "The bot is not connected",
   gone: "The bot has ended",
+  away: "The playground is away",
 };
+
+const entries = new Map(); // by the channel's id
+let sections = [];
+let isOnline = true;
 
 /** Shows the side bar and keeps it true. */
 export function startSidebar() {
+  sections = SECTIONS.map(section);
   for (const topic of ["everything", "people", "channels", "view"]) on(topic, show);
   on("bot", showBot);
+  on("line", (isOn) => {
+    isOnline = isOn;
+    showBot();
+  });
   on("message", ({ value, isNew }) => {
     if (value.channel === view.channel) markRead();
     if (isNew) showSections();
@@ -33,8 +43,8 @@ export function startSidebar() {
   byId("sidebar-open").addEventListener("click", () => slide({ open: true }));
   byId("sidebar-close").addEventListener("click", () => slide({ open: false }));
   byId("sidebar-shade").addEventListener("click", () => slide({ open: false }));
-  byId("sidebar").addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && isSlidOver()) slide({ open: false });
+  document.addEventListener("keydown", ({ key }) => {
+    if (key === "Escape" && isSlidOver()) slide({ open: false });
   });
 }
 
@@ -52,46 +62,71 @@ function show() {
 }
 
 function showBot() {
-  byId("bot-state").textContent = BOT_STATES[state.bot.state];
-  byId("bot-state").dataset.state = state.bot.state;
+  const now = isOnline ? state.bot?.state ?? "starting" : "away";
+  byId("bot-state").textContent = BOT_STATES[now];
+  byId("bot-state").dataset.state = now;
 }
 
+/** Entries stay as they are: one that vanished while it is pressed would lose the press. */
 function showSections() {
-  const focused = document.activeElement?.closest?.("#sections [data-channel]")?.dataset.channel;
-  const sections = SECTIONS.map(({ title, kinds }) => {
+  for (const { list, kinds } of sections) {
     const channels = channelsOf(view.me).filter(({ kind }) => kinds.includes(kind));
-    return channels.length ? section(title, channels) : null;
-  });
-  byId("sections").replaceChildren(...sections.filter(Boolean));
-  if (focused) byId("sections").querySelector(`[data-channel="${CSS.escape(focused)}"]`)?.focus();
+    const nodes = channels.map((channel) => entryOf(channel).node);
+    list.parentElement.hidden = !nodes.length;
+    for (const old of [...list.children]) if (!nodes.includes(old)) old.remove();
+    nodes.forEach((node, at) => {
+      if (list.children[at] !== node) list.insertBefore(node, list.children[at] ?? null);
+    });
+  }
 }
 
-function section(title, channels) {
+/** Adds a section without entries. */
+function section({ title, kinds }) {
   const id = `section-${title.split(" ")[0].toLowerCase()}`;
-  return element(
-    "section", { "aria-labelledby": id },
-    element("h2", { id }, title),
-    element("ul", {}, ...channels.map((channel) => element("li", {}, entry(channel)))),
-  );
+  const list = element("ul");
+  const heading = element("h2", { id }, title);
+  byId("sections").append(element("section", { "aria-labelledby": id }, heading, list));
+  return { list, kinds };
 }
 
-function entry(channel) {
-  const unread = channel.id === view.channel ? 0 : unreadIn(channel.id);
-  const button = element(
-    "button",
-    {
-      type: "button", class: unread ? "entry unread" : "entry", "data-channel": channel.id,
-      "aria-current": channel.id === view.channel && "page",
-    },
-    sign(channel),
-    element("span", { class: "entry-name" }, titleOf(channel)),
-    unread ? element("span", { class: "count" }, String(unread), hidden(" unread")) : null,
-  );
-  button.addEventListener("click", () => {
-    slide({ open: false });
-    if (channel.id !== view.channel) lookAt(channel.id);
-  });
-  return button;
+/** The entry of a channel, as the channel is now. */
+function entryOf(channel) {
+  if (!entries.has(channel.id)) entries.set(channel.id, new Entry(channel));
+  const entry = entries.get(channel.id);
+  entry.update(channel);
+  return entry;
+}
+
+class Entry {
+  constructor(channel) {
+    this.name = element("span", { class: "entry-name" });
+    this.count = element("span", { class: "count" });
+    this.unread = hidden(" unread");
+    this.button = element(
+      "button", { type: "button", class: "entry", "data-channel": channel.id },
+      sign(channel), this.name, this.count, this.unread,
+    );
+    this.button.addEventListener("click", () => {
+      slide({ open: false });
+      if (channel.id !== view.channel) lookAt(channel.id);
+    });
+    this.node = element("li", {}, this.button);
+  }
+
+  /** Bold when there is something new; a number when that is for this person. */
+  update(channel) {
+    const isHere = channel.id === view.channel;
+    const unread = isHere ? [] : unreadIn(channel.id);
+    const isDirect = channel.kind === "im" || channel.kind === "mpim";
+    const count = isDirect ? unread.length : unread.filter(isForMe).length;
+    this.name.textContent = titleOf(channel);
+    this.count.textContent = String(count);
+    this.count.hidden = !count;
+    this.unread.hidden = !unread.length;
+    this.button.classList.toggle("unread", unread.length > 0);
+    if (isHere) this.button.setAttribute("aria-current", "page");
+    else this.button.removeAttribute("aria-current");
+  }
 }
 
 function sign(channel) {

@@ -46,7 +46,12 @@ function onView(keys) {
   if (!["channel", "thread", "me"].some((key) => keys.includes(key))) return;
   if (keys.includes("thread") && view.thread) opener = openerOf(document.activeElement);
   show();
-  if (keys.includes("thread") && view.thread) composer.box.focus();
+  if (keys.includes("thread") && view.thread && !isAsking()) composer.box.focus();
+}
+
+/** Who asks in a channel goes on writing there; a direct message goes on in its thread. */
+function isAsking() {
+  return document.activeElement === byId("composer-text") && currentChannel().kind !== "im";
 }
 
 /** Where the focus goes back to: the message rather than a button of it that may vanish. */

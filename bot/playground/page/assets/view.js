@@ -84,7 +84,7 @@ export function isVisible(message) {
   return message.reader == null || message.reader === view.me;
 }
 
-/** How many messages of others came since this person last looked at the channel. */
+/** What others wrote since this person last looked at the channel. */
 export function unreadIn(channel) {
   const read = view.read[`${view.me}/${channel}`] ?? "";
   const mine = new Set(
@@ -96,7 +96,12 @@ export function unreadIn(channel) {
       && message.user !== view.me
       && isVisible(message)
       && (!message.thread_ts || mine.has(message.thread_ts)),
-  ).length;
+  );
+}
+
+/** Whether a message calls the person in this window by name, or all. */
+export function isForMe({ html }) {
+  return html.includes(`data-user="${view.me}"`) || html.includes("mention broadcast");
 }
 
 /** Notes that the channel in view is read up to its end. */
