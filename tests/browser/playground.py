@@ -63,4 +63,5 @@ def running(folder: Path) -> Iterator[Playground]:
             yield Playground(process, address[0])
         finally:
             process.terminate()
+            process.communicate()  # it says that it ends
     assert process.returncode == 0

@@ -94,6 +94,18 @@ def test_a_lost_connection_loses_nothing_that_one_writes(kit: Stage, ana: Window
     ana.until(lambda: ana.message("Nearly all of it").is_edited)
 
 
+def test_a_lost_connection_leaves_the_rows_of_the_log_open(kit: Stage, ana: Window) -> None:
+    ana.open_drawer()
+    ana.find(".line summary").click()
+    ana.find(".line-details h4")
+
+    kit.drop_the_windows()
+    ana.says("#bot-state", "The playground is away")
+    ana.says("#bot-state", "The bot is connected")
+
+    ana.find(".line-details h4")
+
+
 def test_a_channel_with_news_is_bold_and_counts_what_is_for_oneself(
     kit: Stage, ana: Window
 ) -> None:

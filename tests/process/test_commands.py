@@ -3,8 +3,13 @@
 import asyncio
 import os
 import subprocess
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
+import pytest
+
+from bot.__main__ import main
 from bot.playground.process import inherited
 from bot.playground.slack import Fault, LocalSlack
 from tests.bot_process import command, running
@@ -38,17 +43,27 @@ async def test_usage_without_any_answers_says_so(tmp_path: Path) -> None:
 
 
 async def check(slack: LocalSlack, folder: Path, *words: str, **env: str) -> tuple[int, str]:
-    settings = {
+    """The command in this process: a new one would spend seconds on importing the SDKs."""
+    settings = inherited(os.environ) | bot_settings(slack) | env
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as said:
+        patch.setattr(os, "environ", settings)
+        patch.chdir(folder)
+        status = await asyncio.to_thread(main, ["check", *words])
+    return status, said.getvalue()
+
+
+def bot_settings(slack: LocalSlack) -> dict[str, str]:
+    return {
         "SLACK_BOT_TOKEN": slack.bot_token,
         "SLACK_APP_TOKEN": slack.app_token,
         "SLACK_API_URL": slack.api_url,
     }
-    return await command(folder, "check", *words, **(settings | env))
 
 
 async def test_check_finds_nothing_wrong_in_a_right_set_up(tmp_path: Path) -> None:
     async with local_servers() as (slack, model):
-        status, said = await check(slack, tmp_path, OPENAI_BASE_URL=model.base_url)
+        settings = bot_settings(slack) | {"OPENAI_BASE_URL": model.base_url}
+        status, said = await command(tmp_path, "check", **settings)
 
     assert status == 0, said
     assert "WRONG" not in said
