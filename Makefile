@@ -8,7 +8,7 @@ QUESTION := $(value ASK)
 export QUESTION
 unexport ASK
 
-.PHONY: demo test check lint bench pictures lock clean
+.PHONY: demo test test-page check lint bench pictures lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/ready  ## the bot in a local Slack, on a page; with ASK="..." one question, here
@@ -18,8 +18,11 @@ else
 	@$(BIN)/python -m bot playground --open
 endif
 
-test: $(VENV)/ready-dev  ## all tests
+test: $(VENV)/ready-dev  ## all tests but those that need a browser
 	$(BIN)/python -m pytest -q
+
+test-page: $(VENV)/ready-dev  ## the playground's page, in Chromium
+	$(BIN)/python -m pytest -q tests/browser
 
 lint: $(VENV)/ready-dev  ## formatting, style, types, layers
 	$(BIN)/ruff format --check .
@@ -27,7 +30,7 @@ lint: $(VENV)/ready-dev  ## formatting, style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test  ## what CI runs
+check: lint test test-page  ## what CI runs
 
 bench: $(VENV)/ready-dev  ## the figures in the README, measured here
 	$(BIN)/python -m tests.bench
