@@ -55,6 +55,33 @@ def cut(text: str, *, limit: int) -> tuple[str, str]:
     return (head + seam.tail) or window[: seam.end], seam.lead + text[seam.start :]
 
 
+def rest_after(text: str, end: int) -> str | None:
+    """What follows the first ``end`` characters, with what it needs in order to go on.
+
+    For a text of which the beginning, closed by ``close``, stands on screen and cannot be changed
+    any more. None where that end is no place to part: within a word, or a line of code or of a
+    table, or where nothing follows.
+    """
+    full = [line for line in read_lines(text) if not line.blank]
+    shown = [line for line in full if line.start < end]
+    if not shown or not text[end:].strip():
+        return None
+    before = shown[-1]
+    if before.end <= end:
+        after = full[len(shown)]
+        rank = _rank(before, after)
+        lead = _repair(before, 2 * len(text))[1] if rank in (Rank.ROW, Rank.CODE) else ""
+        return None if rank is None else lead + text[after.start :]
+    if before.kind not in (Kind.TEXT, Kind.ITEM) or not _is_between_words(text, end):
+        return None
+    rest = text[end:].lstrip(" ")
+    return None if rest[:1] in _BLOCK_STARTS else rest
+
+
+def _is_between_words(text: str, at: int) -> bool:
+    return text[at - 1].isspace() or text[at].isspace()
+
+
 def _seams(window: str, limit: int) -> Iterator[Seam]:
     """All places to cut but those so early that the head would be less than a third full."""
     lines = read_lines(window)

@@ -1,8 +1,8 @@
 """The growing text of an answer, as complete parts within Slack's limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bot.cut import close, cut
+from bot.cut import close, cut, rest_after
 from bot.pings import neutralise, undo_neutralise
 
 # Characters of one part. A markdown block takes 12,000 (docs.slack.dev, "Markdown block"); the
@@ -22,6 +22,8 @@ class Part:
     notice: str = ""
     is_last: bool = False  # of a finished answer
     is_final: bool = False  # it will not change any more
+    # Characters of the piece that it shows; `text` may hold more, a fence's closing line.
+    length: int = field(default=0, compare=False)
 
 
 class Draft:
@@ -70,9 +72,22 @@ class Draft:
         return self._text.length
 
     @property
+    def words(self) -> int:
+        """How many stand to be shown; counted anew each time."""
+        return self._text.words
+
+    @property
     def is_blank(self) -> bool:
         """The newest attempt wrote nothing that one could read."""
         return (self._again or self._text).is_blank
+
+    def seal(self, number: int, shown: Part) -> bool:
+        """Lets a part stay as it is shown, and the rest of it be the next part.
+
+        False where that is not possible: the text reads differently now, or what is shown ends
+        within a word, or something stands beneath it.
+        """
+        return not shown.notice and self._text.seal(number, shown)
 
     def parts(self) -> tuple[Part, ...]:
         *sealed, last = self._text.pieces(ended=self.ended) or [""]
@@ -80,7 +95,8 @@ class Draft:
         if not (last or notice or self.ended):
             return ()
         earlier = (Part(text, is_final=True) for text in sealed)
-        return (*earlier, Part(last, notice, is_last=self.ended, is_final=self.ended))
+        length = self._text.growing_length
+        return (*earlier, Part(last, notice, self.ended, self.ended, length))
 
 
 class _Text:
@@ -92,6 +108,7 @@ class _Text:
         self._safe = ""  # whole lines of the growing piece, already unable to ping
         self._raw: list[str] = []  # what came since, the last line perhaps half a one
         self.length = 0  # characters, as pushed
+        self.growing_length = 0  # characters of the growing piece when it was last asked for
         self.is_blank = True
 
     def push(self, text: str) -> None:
@@ -99,6 +116,11 @@ class _Text:
         self.length += len(text)
         if self.is_blank and not text.isspace() and text:
             self.is_blank = False
+
+    @property
+    def words(self) -> int:
+        text = "".join([*self._sealed, self._safe, *self._raw])
+        return len(text.split())
 
     def pieces(self, *, ended: bool) -> list[str]:
         """Complete pieces, none of them blank; all but the last are as they will stay."""
@@ -112,7 +134,21 @@ class _Text:
             # The rest's last line may still read differently, so it goes back as it came.
             self._safe, self._raw = "", [undo_neutralise(rest)]
             growing = self._growing()
+        self.growing_length = len(growing)
         return [*self._sealed, *([close(growing).rstrip()] if growing else [])]
+
+    def seal(self, number: int, shown: Part) -> bool:
+        is_growing = number == len(self._sealed)
+        piece = self._growing() if is_growing else self._sealed[number]
+        rest = rest_after(piece, shown.length)
+        if rest is None or close(piece[: shown.length]).rstrip() != shown.text:
+            return False
+        if is_growing:
+            self._sealed.append(shown.text)
+            self._safe, self._raw = "", [undo_neutralise(rest)]
+        else:
+            self._sealed[number : number + 1] = [shown.text, rest]
+        return True
 
     def _growing(self) -> str:
         # Nothing that pings spans two lines, so whole lines need to be looked at only once.

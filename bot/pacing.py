@@ -5,20 +5,47 @@ share one budget. Everything here is arithmetic on times (seconds of the event l
 loop that waits is in `bot.turnstile`.
 """
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
 Call = Literal["chat.postMessage", "chat.update"]
 
+MINUTE = 60.0  # seconds
+
+# Seconds. A Retry-After of more than this is not about one post a second and channel.
+CHANNEL_RETRY_AFTER = 2.0
+
+# Seconds without a refusal before a belief that was refused again and again rises once more.
+LONGEST_PATIENCE = 60 * MINUTE
+
 # Seconds. Faster than this nobody reads an edit as anything but flicker.
 QUICKEST_EDIT = 0.5
 
-# Seconds over which the edits that are left are spread. Most answers are written in less.
-HORIZON = 30.0
+# A last edit that cannot start within so many seconds is late: the text goes another way.
+LATE = 0.3
 
-MINUTE = 60.0
+# Of a minute's edits this share is kept for the last edits of those who have not asked yet.
+KEPT_FOR_NEWCOMERS = 0.1
+
+# Seconds. As many as asked within the latest of these are expected to ask within the next.
+TREND = 3.0
+
+# Seconds that an answer takes to write, until this workspace's own answers have told.
+USUAL_ANSWER = 8.0
+LEARNING = 0.2  # the weight of the newest answer in that
+
+# An answer that would be posted within so many seconds may as well be posted with its first words.
+AT_ONCE = 1.5
+
+# Seconds between two looks at what depends on the time that passes: at least and at most.
+MOMENT, GLANCE = 0.05, 0.25
+
+# Calls of one kind under way at a time: enough for twenty a second and more, and where Slack
+# allows less than it documents, no more than these are refused before the first refusal is heard.
+UNDER_WAY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +54,61 @@ class Limits:
 
     ``chat.update`` is Tier 3, 50 a minute; ``chat.postMessage`` takes "several hundred messages
     per minute" and no more than one a second into one channel
-    (docs.slack.dev/apis/web-api/rate-limits).
+    (docs.slack.dev/apis/web-api/rate-limits). How much of a minute may be spent at once is
+    unpublished: ``burst`` is that share, above 0 and at most 1.
     """
 
     updates: int = 48
     posts: int = 240
     posts_in_channel_every: float = 1.05  # seconds
+    burst: float = 1.0
 
 
 class Window:
-    """How many calls of one kind may start now.
+    """How many calls of one kind may start now: what is believed, until Slack says otherwise.
 
     A slot frees a whole period after its call was *answered*. Slack's limiter is unpublished, and
     this stays within so-many-a-minute whatever its form: a token bucket with a burst does not.
+
+    A refusal lowers the belief to what Slack has just shown to accept. It rises again by a tenth
+    after a minute without a refusal, and more patiently after each rise that was refused.
     """
 
-    def __init__(self, limit: int, period: float = MINUTE) -> None:
-        self._limit = limit
-        self._period = period
+    def __init__(self, limit: int, period: float = MINUTE, *, burst: float = 1.0) -> None:
+        self._documented = max(1, int(limit * burst))
+        self._believed = self._documented
+        self._period = period * burst
+        self._patience = MINUTE
+        self._rises_at = inf
         self._answered: deque[float] = deque()
         self._under_way = 0
         self._held_until = -inf
 
+    @property
+    def limit(self) -> int:
+        """Calls in a period, as believed."""
+        return self._believed
+
     def free(self, now: float) -> int:
         """How many calls may start at ``now``."""
-        while self._answered and self._answered[0] + self._period <= now:
-            self._answered.popleft()
+        self._forget(now)
         if now < self._held_until:
             return 0
-        return self._limit - len(self._answered) - self._under_way
+        return self._believed - len(self._answered) - self._under_way
 
     def next_free(self, now: float) -> float:
         """When there may be more than now; infinite while only answers can tell."""
         if now < self._held_until:
             return self._held_until
-        return self._answered[0] + self._period if self._answered else inf
+        # When the belief was lowered, more than one old call has to leave first.
+        surplus = max(0, len(self._answered) + self._under_way - self._believed)
+        if len(self._answered) <= surplus:
+            return inf
+        return min(self._answered[surplus] + self._period, self._rises_at)
+
+    def frees_in(self, now: float) -> Iterator[float]:
+        """In how many seconds each slot that is taken now frees, the soonest first."""
+        return (answered + self._period - now for answered in self._answered)
 
     def take(self) -> None:
         self._under_way += 1
@@ -70,12 +117,34 @@ class Window:
         self._under_way -= 1
         self._answered.append(now)
 
-    def is_idle(self, now: float) -> bool:
-        return self.free(now) == self._limit
+    def returned(self) -> None:
+        """A call under way was not counted."""
+        self._under_way -= 1
 
-    def hold(self, until: float) -> None:
-        """Slack refused: nothing of this kind before ``until``."""
+    def refused(self, now: float, *, until: float) -> None:
+        """Slack refused a call under way: nothing of this kind before ``until``."""
+        self.returned()
         self._held_until = max(self._held_until, until)
+        self._forget(now)
+        self._believed = max(1, min(self._believed, len(self._answered)))
+        if self._rises_at < inf:
+            self._patience = min(2 * self._patience, LONGEST_PATIENCE)
+        self._rises_at = max(now, until) + self._patience
+
+    def is_idle(self, now: float) -> bool:
+        return self.free(now) == self._documented
+
+    @property
+    def calls_under_way(self) -> int:
+        return self._under_way
+
+    def _forget(self, now: float) -> None:
+        while self._answered and self._answered[0] + self._period <= now:
+            self._answered.popleft()
+        if now >= self._rises_at:
+            self._believed = min(self._documented, self._believed + max(1, self._believed // 10))
+            is_restored = self._believed == self._documented
+            self._rises_at = inf if is_restored else now + self._patience
 
 
 @dataclass(eq=False, slots=True)
@@ -87,60 +156,81 @@ class Claim:
     wants: Call | None = None
     must: bool = False  # this call is not superseded by a later one: a last edit, say
     since: float = inf  # when the oldest text that nobody sees yet arrived
+    began: float = inf  # when the first text arrived
+    can_but_wait: bool = False  # a last edit for which there is no other way
     quiet_until: float = -inf  # no interim edit before; kept by the pacer
     is_beginning: bool = False  # such a message is being posted; kept by the pacer
+
+
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    """What one moment allows, worked out once for all claims."""
+
+    to_spare: int  # edits beyond those that open messages need in order to end
+    interim_edits_a_second: float
+    next_interim_edit: float
+    in_channel: Counter[str]  # running replies by channel
 
 
 class Pacer:
     """Shares a workspace's calls among its replies.
 
     Last edits come before all others, then the reply whose unseen text is oldest. One edit is
-    kept back for each message that still grows. A reply is first posted only if its last edit
-    can be kept back too; where it cannot, the reply waits and is posted whole when it has ended,
-    for which ``chat.postMessage`` has a budget of its own.
+    kept back for each message that still grows, and some for those who have not asked yet; what
+    is left is spread evenly over the time that the running answers are likely to need. A reply
+    is first posted only if its last edit can be kept back too; the scarcer the edits, the later,
+    so that the one early look that it gets is worth most. Where none can be afforded it waits and
+    is posted whole when it has ended: ``chat.postMessage`` has a budget of its own.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
-        self._updates = Window(self._limits.updates)
-        self._posts = Window(self._limits.posts)
+        burst = self._limits.burst
+        self._updates = Window(self._limits.updates, burst=burst)
+        self._posts = Window(self._limits.posts, burst=burst)
         self._channels: dict[str, Window] = {}
         self._claims: set[Claim] = set()
         self._latest_interim_edit = -inf
+        self._usual_answer = USUAL_ANSWER
+        self._joined: deque[float] = deque()
 
-    def join(self, claim: Claim) -> None:
+    def join(self, claim: Claim, now: float) -> None:
         self._claims.add(claim)
+        self._joined.append(now)
 
     def leave(self, claim: Claim) -> None:
         self._claims.discard(claim)
 
+    def ended(self, claim: Claim, now: float) -> None:
+        """Its answer is written: how long that took is a hint for the next."""
+        if claim.began < now:
+            self._usual_answer += LEARNING * (now - claim.began - self._usual_answer)
+
     def grant(self, now: float) -> Claim | None:
         """The claim that may make its call now, its slot taken; None if there is none."""
         waiting = [claim for claim in self._claims if claim.wants]
+        outlook = self._outlook(now)
         for claim in sorted(waiting, key=lambda claim: (not claim.must, claim.since)):
-            if self._may(claim, now):
+            if self._may(claim, outlook, now):
                 self._take(claim, now)
                 return claim
         return None
 
     def next_chance(self, now: float) -> float:
         """When `grant` may have something new to say, if nothing happens before."""
-        times = [
-            self._updates.next_free(now),
-            self._posts.next_free(now),
-            self._next_interim_edit(now),
-            *(claim.quiet_until for claim in self._claims if claim.wants == "chat.update"),
-            *(
-                self._channel(claim).next_free(now)
-                for claim in self._claims
-                if claim.wants == "chat.postMessage"
-            ),
-        ]
-        return min((time for time in times if time > now), default=inf)
+        times = [self._updates.next_free(now), self._posts.next_free(now)]
+        outlook = self._outlook(now)
+        for claim in self._claims:
+            if claim.wants == "chat.update" and not claim.must:
+                times += [max(claim.quiet_until, outlook.next_interim_edit)]
+            elif claim.wants == "chat.postMessage":
+                times += [self._channel(claim).next_free(now), self._begins_at(claim, outlook, now)]
+        soonest = min((time for time in times if time > now), default=inf)
+        # What is likely changes with the time that passes.
+        return min(max(soonest, now + MOMENT), now + GLANCE) if soonest < inf else inf
 
     def answered(self, claim: Claim, call: Call, now: float) -> None:
-        """A granted call came to its end, whatever the answer."""
-        claim.quiet_until = now + QUICKEST_EDIT
+        """A granted call came to its end, and Slack counted it."""
         claim.is_beginning = False
         for window in self._windows(claim, call):
             window.answered(now)
@@ -148,37 +238,103 @@ class Pacer:
         for channel in [name for name, window in self._channels.items() if window.is_idle(now)]:
             del self._channels[channel]
 
-    def refused(self, call: Call, now: float, *, retry_after: float) -> None:
-        """Slack answered 429: nobody makes this call before ``retry_after`` seconds are over."""
-        window = self._updates if call == "chat.update" else self._posts
-        window.hold(now + retry_after)
+    def refused(self, claim: Claim, call: Call, now: float, *, retry_after: float) -> None:
+        """Slack answered 429: nobody makes this call before ``retry_after`` seconds are over.
 
-    def _may(self, claim: Claim, now: float) -> bool:
-        if any(window.free(now) <= 0 for window in self._windows(claim, claim.wants)):
-            return False
+        A post refused for a moment was one too many for its channel, and only that one waits.
+        """
+        claim.is_beginning = False
+        is_channels = call == "chat.postMessage" and retry_after <= CHANNEL_RETRY_AFTER
+        for window in self._windows(claim, call):
+            if is_channels and window is self._posts:
+                window.returned()
+            else:
+                window.refused(now, until=now + retry_after)
+
+    def late(self, now: float) -> list[Claim]:
+        """The last edits that cannot start within `LATE` seconds, unless they can but wait."""
+        if self._updates.free(now) > 0 or self._updates.next_free(now) <= now + LATE:
+            return []
+        return [
+            claim
+            for claim in self._claims
+            if claim.must and claim.wants == "chat.update" and not claim.can_but_wait
+        ]
+
+    def _may(self, claim: Claim, outlook: "_Outlook", now: float) -> bool:
+        for window in self._windows(claim, claim.wants):
+            if window.free(now) <= 0 or window.calls_under_way >= UNDER_WAY:
+                return False
         if claim.must:
             return True
         if claim.wants == "chat.update":
-            return now >= max(self._next_interim_edit(now), claim.quiet_until)
-        return self._spare_edits(now) > 0
+            return now >= max(outlook.next_interim_edit, claim.quiet_until)
+        return outlook.to_spare > 0 and now >= self._begins_at(claim, outlook, now)
 
     def _take(self, claim: Claim, now: float) -> None:
         if claim.wants == "chat.update" and not claim.must:
             self._latest_interim_edit = now
+        claim.quiet_until = now + QUICKEST_EDIT
         claim.is_beginning = claim.wants == "chat.postMessage" and not claim.must
         for window in self._windows(claim, claim.wants):
             window.take()
         claim.wants = None
 
-    def _next_interim_edit(self, now: float) -> float:
-        """The more edits there are to spare, the sooner; never while there is none."""
-        spare = self._spare_edits(now)
-        spread = max(QUICKEST_EDIT, HORIZON / spare) if spare > 0 else inf
-        return self._latest_interim_edit + spread
+    def _begins_at(self, claim: Claim, outlook: "_Outlook", now: float) -> float:
+        """When to post first: so that this look and those that follow lie evenly in time.
 
-    def _spare_edits(self, now: float) -> int:
+        A post at half time and one last edit leave readers half as far behind as a post at once
+        and one last edit. Where a channel's own pace makes posts queue, they begin the earlier.
+        """
+        remaining = self._remaining(claim, now)
+        looks = outlook.interim_edits_a_second * remaining / len(self._claims)
+        queue = outlook.in_channel[claim.channel] - 1
+        wait = remaining / (1 + looks) - queue * self._limits.posts_in_channel_every
+        return claim.since + wait if wait > AT_ONCE else -inf
+
+    def _remaining(self, claim: Claim, now: float) -> float:
+        """Seconds that an answer is likely to go on: one that took long will take long."""
+        elapsed = max(0.0, now - claim.began)
+        return max(self._usual_answer - elapsed, elapsed / 2, 1.0)
+
+    def _outlook(self, now: float) -> "_Outlook":
         kept_back = sum(claim.has_open_message or claim.is_beginning for claim in self._claims)
-        return self._updates.free(now) - kept_back
+        rate = self._interim_edits_a_second(kept_back, now)
+        return _Outlook(
+            to_spare=self._updates.free(now) - kept_back,
+            interim_edits_a_second=rate,
+            next_interim_edit=self._latest_interim_edit + 1 / rate if rate > 0 else inf,
+            in_channel=Counter(claim.channel for claim in self._claims),
+        )
+
+    def _interim_edits_a_second(self, kept_back: int, now: float) -> float:
+        """As many as last for the time that the running answers need.
+
+        Slots that free meanwhile count, but none is spent before it is there.
+        """
+        if self._updates.free(now) <= kept_back:
+            return 0.0
+        remaining = [self._remaining(claim, now) for claim in self._claims]
+        horizon = sum(remaining) / len(remaining) if remaining else self._usual_answer
+        newcomers = self._expected(now)
+        kept = kept_back + newcomers + KEPT_FOR_NEWCOMERS * self._updates.limit
+        rates = []
+        free = self._updates.free(now)
+        for seconds in self._updates.frees_in(now):
+            if seconds >= horizon:
+                break
+            if seconds > 0:
+                rates.append((free - kept) / seconds)
+            free += 1
+        running = len(self._claims)
+        share = running / (running + newcomers) if running else 1.0
+        return max(0.0, min([*rates, (free - kept) / horizon]) * share)
+
+    def _expected(self, now: float) -> int:
+        """How many will ask soon: as many as lately."""
+        while self._joined and self._joined[0] + TREND <= now:
+            self._joined.popleft()
+        return len(self._joined)
 
     def _windows(self, claim: Claim, call: Call | None) -> tuple[Window, ...]:
         if call == "chat.update":

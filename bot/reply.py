@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,8 +15,8 @@ from bot.logs import event
 from bot.messages import Question, TurnKey
 from bot.pacing import Call, Claim
 from bot.retries import until_it_lands
-from bot.sign import THINKING, Sign, SignChat, Signs
-from bot.turnstile import Turnstile
+from bot.sign import Sign, SignChat, Signs
+from bot.turnstile import Late, Turnstile
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +54,18 @@ class ReplyChat(SignChat, Protocol):
     async def delete(self, channel: str, ts: str) -> None: ...
 
     async def find_reply(
-        self, channel: str, thread_ts: str, *, turn: TurnKey, number: int
+        self,
+        channel: str,
+        thread_ts: str,
+        *,
+        turn: TurnKey,
+        number: int,
+        given_up: Collection[str] = (),
     ) -> str | None:
-        """The ``ts`` of that part of that turn's reply, if it stands in the thread."""
+        """The ``ts`` of that part of that turn's reply, if it stands in the thread.
+
+        Those of ``given_up`` are of the reply no more.
+        """
 
 
 @dataclass(slots=True)
@@ -106,14 +116,13 @@ class Reply:
 
     def hurry(self) -> None:
         """The draft has ended: an edit that waits its turn is the last and comes first."""
-        self._claim.must = True
-        self._turnstile.turn()
+        self._turnstile.ended(self._claim)
         self.wake()
 
     def tell(self, draft: Draft, waiting: str) -> None:
         """Tells the person what the answer waits for; "" when it goes on."""
         draft.waiting = waiting and f"Waiting: {waiting}."
-        self._sign.show(f"is waiting: {waiting}..." if waiting else THINKING)
+        self._sign.tell(waiting)
         self.wake()
 
     async def follow(self, draft: Draft) -> None:
@@ -124,7 +133,7 @@ class Reply:
         :raises Transient: Slack could not be reached for minutes.
         """
         self._turnstile.join(self._claim)
-        sign = asyncio.create_task(self._sign.keep())
+        sign = asyncio.create_task(self._sign.keep(lambda: draft.words))
         try:
             await self._show_to_the_end(draft)
             self.whole_at = asyncio.get_running_loop().time()
@@ -144,6 +153,7 @@ class Reply:
                 self._news.clear()
                 await self._news.wait()
                 self._claim.since = asyncio.get_running_loop().time()
+                self._claim.began = min(self._claim.began, self._claim.since)
             elif step.part.is_final or step.ts is None:
                 await until_it_lands(partial(self._show_next, draft))
             else:
@@ -175,10 +185,42 @@ class Reply:
         if step is None:
             return
         self._claim.must = step.part.is_final
-        async with self._turnstile.passing(self._claim, step.call):
-            now = self._next_step(draft)  # the draft has grown while this waited
-            if now and now.call == step.call:
-                await self._show(now)
+        try:
+            async with self._turnstile.passing(self._claim, step.call):
+                now = self._next_step(draft)  # the draft has grown while this waited
+                if now and now.call == step.call:
+                    await self._show(now)
+        except Late:
+            self._go_another_way(draft)
+        except RateLimited:  # the turnstile holds all edits; there may be another way
+            if step.ts is None:
+                raise
+
+    def _go_another_way(self, draft: Draft) -> None:
+        """A last edit cannot be made in time: what it would have added is posted.
+
+        What is visible stays as the part that it is, if it ends where a part can end; otherwise
+        the part is posted anew, and the old message deleted when that stands there.
+        """
+        step = self._next_step(draft)
+        if step is None:
+            return
+        standing = self._messages[step.number].part
+        if standing and standing.text == step.part.text and not standing.notice:
+            self._claim.can_but_wait = not step.part.notice  # nobody misses anything
+        if self._claim.can_but_wait:
+            return
+        event(log, "edit.late", channel=self._question.channel)
+        if standing and draft.seal(step.number, standing):
+            self._messages[step.number].part = draft.parts()[step.number]
+        else:
+            self._strand(step.number)
+        self._note_open_message()
+
+    def _strand(self, number: int) -> None:
+        """Gives these messages up: they are deleted when all stands elsewhere."""
+        self._stranded += [message.ts for message in self._messages[number:] if message.ts]
+        del self._messages[number:]
 
     async def _show(self, step: _Step) -> None:
         # What comes from now on is not in this call.
@@ -207,8 +249,7 @@ class Reply:
         if error.code in UNFIT_BLOCKS and not self._is_plain:
             self._is_plain = True
         elif step.ts is not None and not self._stranded:
-            self._stranded = [message.ts for message in self._messages if message.ts]
-            self._messages.clear()
+            self._strand(0)
         else:
             await self._end_where_it_is(error)
             raise error
@@ -256,6 +297,7 @@ class Reply:
             self._question.thread_ts,
             turn=self._question.key,
             number=len(self._messages) - 1,
+            given_up=self._stranded,
         )
         if ts is None:
             self._messages.pop()

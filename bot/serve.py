@@ -15,7 +15,7 @@ from bot.errors import CannotStart, SlackRefused
 from bot.logs import event
 from bot.messages import Identity
 from bot.openai_model import OpenAIModel
-from bot.pacing import Pacer
+from bot.pacing import Limits, Pacer
 from bot.responder import Responder
 from bot.retries import until_reachable
 from bot.settings import Settings
@@ -70,7 +70,7 @@ def responder_of(
         chat=chat,
         model=model,
         ledger=store.ledger,
-        turnstile=Turnstile(Pacer()),
+        turnstile=Turnstile(Pacer(Limits(burst=settings.slack_burst))),
         instructions=settings.system_prompt,
         context_tokens=settings.openai_context_tokens,
     )

@@ -32,6 +32,7 @@ class Settings:
     slack_app_token: str | None = field(repr=False)
     slack_signing_secret: str | None = field(repr=False)
     slack_api_url: str
+    slack_burst: float  # share of a minute's calls that may be made at once
     openai_api_key: str | None = field(repr=False)
     openai_base_url: str = field(repr=False)  # its query may hold a key
     openai_model: str
@@ -78,6 +79,7 @@ class Settings:
             slack_app_token=app_token,
             slack_signing_secret=secret,
             slack_api_url=read.optional("SLACK_API_URL", _url, SLACK_URL).rstrip("/") + "/",
+            slack_burst=read.optional("SLACK_BURST", _number(0.05, 1), 1.0),
             openai_api_key=read.optional("OPENAI_API_KEY", _key),
             openai_base_url=base_url or OPENAI_URL,
             openai_model=read.optional("OPENAI_MODEL", str, "gpt-4o-mini"),

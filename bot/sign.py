@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Protocol
 
 from bot.errors import BotError, SlackRefused, Unavailable
@@ -15,6 +17,11 @@ from bot.retries import until_it_lands
 log = logging.getLogger(__name__)
 
 THINKING = "is thinking..."
+
+# Seconds between two words on how far the answer is, and how many such calls a minute all running
+# answers may make: a part of Slack's 600, so that the rest can come and go at once.
+PROGRESS = 3.0
+PROGRESS_A_MINUTE = 400
 
 # Where a workspace has no status line: a reaction on the question.
 REACTION = "eyes"
@@ -46,6 +53,12 @@ class Signs:
 
     status_line: bool = True
     reaction: bool = True
+    standing: int = 0  # how many replies have one up
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two status lines of one reply."""
+        return min(max(PROGRESS, self.standing * 60 / PROGRESS_A_MINUTE), REFRESH)
 
 
 class Sign:
@@ -55,7 +68,8 @@ class Sign:
         self._question = question
         self._chat = chat
         self._signs = signs
-        self._status = THINKING
+        self._waiting = ""
+        self._shown, self._shown_at = "", -inf
         self._news = asyncio.Event()
         self._has_reacted = False
         self._is_refused_here = False  # the status line, in this thread
@@ -72,8 +86,9 @@ class Sign:
     def _has_status_line(self) -> bool:
         return self._signs.status_line and not self._is_refused_here
 
-    def show(self, status: str) -> None:
-        self._status = status
+    def tell(self, waiting: str) -> None:
+        """What the answer waits for; "" when it goes on."""
+        self._waiting = waiting
         self._news.set()
 
     def expect_post(self) -> None:
@@ -86,37 +101,52 @@ class Sign:
         self._is_over = True
         self._news.set()
 
-    async def keep(self) -> None:
-        """Keeps the sign true until it is taken down. Raises nothing: no answer fails for it."""
+    async def keep(self, words: Callable[[], int]) -> None:
+        """Keeps the sign true until it is taken down. Raises nothing: no answer fails for it.
+
+        ``words`` says how many the answer has so far.
+        """
+        self._signs.standing += 1
         try:
             with suppress(BotError):
-                await self._remove(is_late=await self._stand())
+                await self._remove(is_late=await self._stand(words))
         except Exception as error:
             broke(log, "sign.failed", error)
+        finally:
+            self._signs.standing -= 1
 
-    async def _stand(self) -> bool:
+    async def _stand(self, words: Callable[[], int]) -> bool:
         """Whether Slack may have shown the post before what was put up last."""
         is_late = False
         while not self._is_over:
             self._news.clear()
-            await self._put_up()
+            await self._put_up(self._status(words))
             is_late = self._is_over or self._is_post_expected
             with suppress(TimeoutError):
-                async with asyncio.timeout(REFRESH):
+                async with asyncio.timeout(self._signs.pause):
                     await self._news.wait()
         return is_late
 
-    async def _put_up(self) -> None:
+    def _status(self, words: Callable[[], int]) -> str:
+        if self._waiting:
+            return f"is waiting: {self._waiting}..."
+        count = words()
+        return f"is writing, {count} words so far..." if count > 1 else THINKING
+
+    async def _put_up(self, status: str) -> None:
         with suppress(BotError):
             if self._has_status_line:
-                await self._set_status()
+                await self._set_status(status)
             if not self._has_status_line and self._signs.reaction and not self._has_reacted:
                 await self._react()
 
-    async def _set_status(self) -> None:
+    async def _set_status(self, status: str) -> None:
         question = self._question
+        if status == self._shown and _now() < self._shown_at + REFRESH:
+            return
         try:
-            await self._chat.set_status(question.channel, question.thread_ts, self._status)
+            await self._chat.set_status(question.channel, question.thread_ts, status)
+            self._shown, self._shown_at = status, _now()
         except SlackRefused as error:
             event(log, "status.refused", level=logging.WARNING, code=error.code)
             self._is_refused_here = True
@@ -144,3 +174,7 @@ class Sign:
         elif self._has_status_line and (is_late or not self._is_posted):
             # Slack clears the status when the reply is posted, but not one that comes after.
             await self._chat.set_status(question.channel, question.thread_ts, "")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

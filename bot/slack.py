@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -180,12 +180,21 @@ class SlackChat:
                 return list(messages.values())
 
     async def find_reply(
-        self, channel: str, thread_ts: str, *, turn: TurnKey, number: int
+        self,
+        channel: str,
+        thread_ts: str,
+        *,
+        turn: TurnKey,
+        number: int,
+        given_up: Collection[str] = (),
     ) -> str | None:
         for message in await self.thread(channel, thread_ts):
             tag = reply_tag(message, self._bot)
-            if tag and tag.get("turn") == str(turn) and tag.get("part") == number:
-                return str(message["ts"])
+            ts = str(message.get("ts"))
+            if not tag or ts in given_up:
+                continue
+            if tag.get("turn") == str(turn) and tag.get("part") == number:
+                return ts
         return None
 
     async def names(self, users: Iterable[str]) -> dict[str, str]:

@@ -15,6 +15,10 @@ UNSAID_RETRY_AFTER = 10.0
 MOMENT = 0.5
 
 
+class Late(Exception):
+    """A last edit cannot be made in time: the text has to go another way."""
+
+
 class Turnstile:
     """The waiting side of a `Pacer`: one timer and a future for each waiting reply."""
 
@@ -24,24 +28,37 @@ class Turnstile:
         self._timer: asyncio.TimerHandle | None = None
 
     def join(self, claim: Claim) -> None:
-        self._pacer.join(claim)
+        self._pacer.join(claim, _now())
 
     def leave(self, claim: Claim) -> None:
         self._pacer.leave(claim)
         self.turn()
 
+    def ended(self, claim: Claim) -> None:
+        """The answer is written: what its claim waits for is its last call."""
+        claim.must = True
+        self._pacer.ended(claim, _now())
+        self.turn()
+
     @asynccontextmanager
     async def passing(self, claim: Claim, call: Call) -> AsyncIterator[None]:
-        """Waits until the claim may make its call; inside, it makes it."""
+        """Waits until the claim may make its call; inside, it makes it.
+
+        :raises Late: a last edit could not be made in time.
+        """
         await self._enter(claim, call)
         try:
             yield
         except RateLimited as error:
             retry_after = error.retry_after or UNSAID_RETRY_AFTER
-            self._pacer.refused(call, _now(), retry_after=retry_after)
+            self._pacer.refused(claim, call, _now(), retry_after=retry_after)
             raise
-        finally:
+        except BaseException:
             self._pacer.answered(claim, call, _now())
+            raise
+        else:
+            self._pacer.answered(claim, call, _now())
+        finally:
             self.turn()
 
     async def _enter(self, claim: Claim, call: Call) -> None:
@@ -51,7 +68,7 @@ class Turnstile:
         self.turn()
         try:
             await granted
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Late):
             if claim.wants is None:  # granted in the same moment, or before this was heard
                 self._pacer.answered(claim, call, _now())
             claim.wants = None
@@ -66,6 +83,9 @@ class Turnstile:
             granted = self._waiting.pop(claim)
             if not granted.done():
                 granted.set_result(None)
+        for claim in self._pacer.late(now):
+            if not self._waiting[claim].done():
+                self._waiting[claim].set_exception(Late())
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -91,9 +111,13 @@ class Budget:
         try:
             yield
         except RateLimited as error:
-            self._window.hold(_now() + (error.retry_after or UNSAID_RETRY_AFTER))
+            held = error.retry_after or UNSAID_RETRY_AFTER
+            self._window.refused(_now(), until=_now() + held)
             raise
-        finally:
+        except BaseException:
+            self._window.answered(_now())
+            raise
+        else:
             self._window.answered(_now())
 
 

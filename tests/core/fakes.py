@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
@@ -130,13 +130,19 @@ class FakeChat:
             del self.messages[ts]
 
     async def find_reply(
-        self, channel: str, thread_ts: str, *, turn: TurnKey, number: int
+        self,
+        channel: str,
+        thread_ts: str,
+        *,
+        turn: TurnKey,
+        number: int,
+        given_up: Collection[str] = (),
     ) -> str | None:
         found = None
         async with self._call("find_reply", channel):
             for ts, message in self.messages.items():
                 tag = message["metadata"]["event_payload"]
-                if tag["turn"] == str(turn) and tag["part"] == number:
+                if tag["turn"] == str(turn) and tag["part"] == number and ts not in given_up:
                     found = ts
         return found
 
