@@ -58,10 +58,19 @@ def cut(text: str, *, limit: int) -> tuple[str, str]:
 def rest_after(text: str, end: int) -> str | None:
     """What follows the first ``end`` characters, with what it needs in order to go on.
 
-    For a text of which the beginning, closed by ``close``, stands on screen and cannot be changed
-    any more. None where that end is no place to part: within a word, or a line of code or of a
-    table, or where nothing follows.
+    For a text of which the beginning, closed by ``close`` and without white space at its end,
+    stands on screen and cannot be changed any more. None where that end is no place to part:
+    within a word, a link or bold words, or a line of code or of a table; where nothing follows;
+    and where ``join`` could not tell two fences or tables that look alike from one.
     """
+    rest = _rest(text, end)
+    if rest is None:
+        return None
+    joined = join([close(text[:end]).rstrip(), rest])
+    return rest if joined.split() == text.split() else None
+
+
+def _rest(text: str, end: int) -> str | None:
     full = [line for line in read_lines(text) if not line.blank]
     shown = [line for line in full if line.start < end]
     if not shown or not text[end:].strip():
@@ -75,11 +84,18 @@ def rest_after(text: str, end: int) -> str | None:
     if before.kind not in (Kind.TEXT, Kind.ITEM) or not _is_between_words(text, end):
         return None
     rest = text[end:].lstrip(" ")
-    return None if rest[:1] in _BLOCK_STARTS else rest
+    begins_block = rest[:1] in _BLOCK_STARTS or ITEM.match(rest)
+    return None if begins_block or _is_within_markup(text[before.start : end]) else rest
 
 
 def _is_between_words(text: str, at: int) -> bool:
     return text[at - 1].isspace() or text[at].isspace()
+
+
+def _is_within_markup(line: str) -> bool:
+    """Whether what began on this line belongs with what follows: an item, bold words, a link."""
+    is_open = any(line.count(mark) % 2 for mark in _PAIRED) or _OPEN_LINK.search(line)
+    return bool(is_open or _MARKUP.fullmatch(line))
 
 
 def _seams(window: str, limit: int) -> Iterator[Seam]:
@@ -159,6 +175,8 @@ def _repair(line: Line, limit: int) -> tuple[str, str]:
     return "", line.table if repeated else ""
 
 
+_PAIRED = ("`", "**", "__", "~~")
+_OPEN_LINK = re.compile(r"\[[^\]]*$|\]\([^)]*$")
 _ALL_BOLD = re.compile(r"[ \t]*\*\*[^*]+\*\*[ \t]*")
 _MARKUP = re.compile(r"[ \t>|]*(?:#{1,6}|[-*+]|[0-9]{1,9}[.)])?[ \t]*")
 _BLOCK_STARTS = frozenset(" \t`~#>|=-+*")  # a rest must not begin with these: they mean something

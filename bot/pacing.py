@@ -15,8 +15,13 @@ Call = Literal["chat.postMessage", "chat.update"]
 
 MINUTE = 60.0  # seconds
 
-# Seconds. A Retry-After of more than this is not about one post a second and channel.
+# Seconds. A Retry-After of more than this is not about one post a second and channel; and neither
+# is one for a channel into which nothing was posted for so long.
 CHANNEL_RETRY_AFTER = 2.0
+CHANNEL_MEMORY = 5.0
+
+# Posts a minute. A workspace takes more than these, so what it refuses before is the channel's.
+FEWEST_POSTS = 20
 
 # Seconds without a refusal before a belief that was refused again and again rises once more.
 LONGEST_PATIENCE = 60 * MINUTE
@@ -96,6 +101,11 @@ class Window:
             return 0
         return self._believed - len(self._answered) - self._under_way
 
+    def accepted(self, now: float) -> int:
+        """Calls whose slots are not free again."""
+        self._forget(now)
+        return len(self._answered)
+
     def next_free(self, now: float) -> float:
         """When there may be more than now; infinite while only answers can tell."""
         if now < self._held_until:
@@ -124,11 +134,11 @@ class Window:
     def refused(self, now: float, *, until: float) -> None:
         """Slack refused a call under way: nothing of this kind before ``until``."""
         self.returned()
+        if -inf < self._held_until <= now:  # again, and not one of several refused at once
+            self._patience = min(2 * self._patience, LONGEST_PATIENCE)
         self._held_until = max(self._held_until, until)
         self._forget(now)
         self._believed = max(1, min(self._believed, len(self._answered)))
-        if self._rises_at < inf:
-            self._patience = min(2 * self._patience, LONGEST_PATIENCE)
         self._rises_at = max(now, until) + self._patience
 
     def is_idle(self, now: float) -> bool:
@@ -189,6 +199,7 @@ class Pacer:
         self._updates = Window(self._limits.updates, burst=burst)
         self._posts = Window(self._limits.posts, burst=burst)
         self._channels: dict[str, Window] = {}
+        self._posted_at: dict[str, float] = {}  # lately, by channel
         self._claims: set[Claim] = set()
         self._latest_interim_edit = -inf
         self._usual_answer = USUAL_ANSWER
@@ -220,6 +231,7 @@ class Pacer:
         """When `grant` may have something new to say, if nothing happens before."""
         times = [self._updates.next_free(now), self._posts.next_free(now)]
         outlook = self._outlook(now)
+        times += [joined + TREND for joined in self._joined]
         for claim in self._claims:
             if claim.wants == "chat.update" and not claim.must:
                 times += [max(claim.quiet_until, outlook.next_interim_edit)]
@@ -234,22 +246,33 @@ class Pacer:
         claim.is_beginning = False
         for window in self._windows(claim, call):
             window.answered(now)
+        if call == "chat.postMessage":
+            self._posted_at[claim.channel] = now
         # There may be a channel for each person who ever asked.
         for channel in [name for name, window in self._channels.items() if window.is_idle(now)]:
             del self._channels[channel]
+        for channel in [name for name, at in self._posted_at.items() if at + CHANNEL_MEMORY < now]:
+            del self._posted_at[channel]
 
     def refused(self, claim: Claim, call: Call, now: float, *, retry_after: float) -> None:
         """Slack answered 429: nobody makes this call before ``retry_after`` seconds are over.
 
-        A post refused for a moment was one too many for its channel, and only that one waits.
+        A post refused for a moment was one too many for its channel, and only that one waits;
+        unless nothing was posted there lately, and very much elsewhere.
         """
         claim.is_beginning = False
-        is_channels = call == "chat.postMessage" and retry_after <= CHANNEL_RETRY_AFTER
+        is_channels = call == "chat.postMessage" and self._is_channels(claim, now, retry_after)
         for window in self._windows(claim, call):
             if is_channels and window is self._posts:
                 window.returned()
             else:
                 window.refused(now, until=now + retry_after)
+
+    def _is_channels(self, claim: Claim, now: float, retry_after: float) -> bool:
+        if retry_after > CHANNEL_RETRY_AFTER:
+            return False
+        posted_at = self._posted_at.get(claim.channel, -inf)
+        return now < posted_at + CHANNEL_MEMORY or self._posts.accepted(now) < FEWEST_POSTS
 
     def late(self, now: float) -> list[Claim]:
         """The last edits that cannot start within `LATE` seconds, unless they can but wait."""

@@ -73,7 +73,8 @@ class _Message:
     """A message of the reply and what it shows. Without a ``ts``, it may stand there or not."""
 
     ts: str | None = None
-    part: Part | None = None
+    part: Part | None = None  # None also where that is uncertain
+    posted: Part | None = None  # what it shows if it stands there
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,12 +229,14 @@ class Reply:
         message = self._view(step.part, step.number)
         try:
             if step.ts is None:
-                await self._post(message)
+                await self._post(message, step.part)
             else:
                 await self._update(step.ts, message)
             self._messages[step.number].part = step.part
-        except Transient:
+        except Transient as error:
             self._claim.since = unseen_since
+            if step.ts and not isinstance(error, RateLimited):
+                self._messages[step.number].part = None  # it shows this text, or the one before
             raise
         except SlackRefused as error:
             await self._cope_with(error, step)
@@ -267,8 +270,8 @@ class Reply:
         view = views.plain_message if self._is_plain else views.reply_message
         return view(part, turn=self._question.key, number=number)
 
-    async def _post(self, message: dict[str, Any]) -> None:
-        posted = _Message()
+    async def _post(self, message: dict[str, Any], part: Part) -> None:
+        posted = _Message(posted=part)
         self._messages.append(posted)
         self._sign.expect_post()
         try:
@@ -277,6 +280,7 @@ class Reply:
             )
         except (RateLimited, SlackRefused):
             self._messages.remove(posted)  # certainly not there
+            self._sign.expect_post(is_expected=False)
             raise
         self._sign.take_down(is_posted=True)
 
@@ -302,7 +306,8 @@ class Reply:
         if ts is None:
             self._messages.pop()
         else:
-            self._messages[-1].ts = ts
+            found = self._messages[-1]
+            found.ts, found.part = ts, found.posted
             self._sign.take_down(is_posted=True)
         self._note_open_message()
 

@@ -74,6 +74,7 @@ class Sign:
         self._has_reacted = False
         self._is_refused_here = False  # the status line, in this thread
         self._is_over = False
+        self._is_late = False  # Slack may have shown the post before what was put up last
         self._is_post_expected = False
         self._is_posted = False
 
@@ -88,12 +89,16 @@ class Sign:
 
     def tell(self, waiting: str) -> None:
         """What the answer waits for; "" when it goes on."""
-        self._waiting = waiting
-        self._news.set()
+        if waiting != self._waiting:
+            self._waiting = waiting
+            self._news.set()
 
-    def expect_post(self) -> None:
-        """Words are on their way: what is set from now on may come after them, and stay."""
-        self._is_post_expected = True
+    def expect_post(self, *, is_expected: bool = True) -> None:
+        """Words are on their way: what is set from now on may come after them, and stay.
+
+        So nobody is told how far the answer is, except where Slack refused the post.
+        """
+        self._is_post_expected = is_expected
 
     def take_down(self, *, is_posted: bool) -> None:
         """Words stand in the thread, or none ever will."""
@@ -109,27 +114,26 @@ class Sign:
         self._signs.standing += 1
         try:
             with suppress(BotError):
-                await self._remove(is_late=await self._stand(words))
+                await self._stand(words)
+                await self._remove()
         except Exception as error:
             broke(log, "sign.failed", error)
         finally:
             self._signs.standing -= 1
 
-    async def _stand(self, words: Callable[[], int]) -> bool:
-        """Whether Slack may have shown the post before what was put up last."""
-        is_late = False
+    async def _stand(self, words: Callable[[], int]) -> None:
         while not self._is_over:
             self._news.clear()
             await self._put_up(self._status(words))
-            is_late = self._is_over or self._is_post_expected
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._signs.pause):
                     await self._news.wait()
-        return is_late
 
     def _status(self, words: Callable[[], int]) -> str:
         if self._waiting:
             return f"is waiting: {self._waiting}..."
+        if self._is_post_expected:
+            return self._shown or THINKING
         count = words()
         return f"is writing, {count} words so far..." if count > 1 else THINKING
 
@@ -142,7 +146,8 @@ class Sign:
 
     async def _set_status(self, status: str) -> None:
         question = self._question
-        if status == self._shown and _now() < self._shown_at + REFRESH:
+        next_look = _now() + self._signs.pause
+        if status == self._shown and next_look <= self._shown_at + REFRESH:
             return
         try:
             await self._chat.set_status(question.channel, question.thread_ts, status)
@@ -151,6 +156,8 @@ class Sign:
             event(log, "status.refused", level=logging.WARNING, code=error.code)
             self._is_refused_here = True
             self._signs.status_line = error.code in OF_ONE_THREAD
+        finally:
+            self._is_late = self._is_over or self._is_post_expected
 
     async def _react(self) -> None:
         question = self._question
@@ -166,12 +173,12 @@ class Sign:
             event(log, "reaction.refused", level=logging.WARNING, code=error.code)
             self._signs.reaction = error.code != "missing_scope"
 
-    async def _remove(self, *, is_late: bool) -> None:
+    async def _remove(self) -> None:
         question = self._question
         if self._has_reacted:
             remove = self._chat.remove_reaction
             await until_it_lands(partial(remove, question.channel, question.ts, REACTION))
-        elif self._has_status_line and (is_late or not self._is_posted):
+        elif self._has_status_line and (self._is_late or not self._is_posted):
             # Slack clears the status when the reply is posted, but not one that comes after.
             await self._chat.set_status(question.channel, question.thread_ts, "")
 
