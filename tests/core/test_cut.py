@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.cut import close, cut, join
+from bot.cut import close, cut, join, rest_after
 
 steady = settings(deadline=None, derandomize=True, database=None, max_examples=50)
 
@@ -393,3 +393,56 @@ def test_a_sentence_goes_on_after_a_seam() -> None:
 def test_parts_without_text_are_left_out() -> None:
     assert join(["", "One.", " \n", "Two."]) == "One.\n\nTwo."
     assert join([]) == ""
+
+
+# --- what follows a beginning that stands ----------------------------------------------------
+
+
+@steady
+@given(documents(), st.integers(0, 3000))
+def test_a_beginning_and_its_rest_are_the_text(text: str, end: int) -> None:
+    rest = rest_after(text, end)
+
+    if rest is not None:
+        shown = close(text[:end]).rstrip()
+        assert join([shown, rest]).split() == text.split()
+        assert not ends_in_fence(shown)
+        assert ends_in_fence(rest) == ends_in_fence(text)
+
+
+@steady
+@given(lines(words(30), 4), st.data())
+def test_prose_can_part_between_any_two_words(text: str, data: st.DataObject) -> None:
+    ends = [match.start() for match in re.finditer(" ", text)]
+    end = data.draw(st.sampled_from(ends)) if ends else 0
+    line = text[:end].rpartition("\n")[2]
+
+    if "**" not in line and "`" not in line and ends:
+        assert rest_after(text, end) == text[end + 1 :]
+        assert rest_after(text, end + 1) == text[end + 1 :]
+
+
+def test_a_beginning_parts_nowhere_within_a_word() -> None:
+    text = "Some words, and some more of them."
+
+    for end in range(len(text)):
+        is_within = end == 0 or not (text[end - 1].isspace() or text[end].isspace())
+        assert (rest_after(text, end) is None) == is_within
+
+
+@pytest.mark.parametrize("kind", ["code", "table"])
+def test_code_and_tables_part_between_their_lines_only(kind: str) -> None:
+    begin, line = ("```py\n", "a = 1 + 2\n") if kind == "code" else (TABLE, "| 1 | 2 |\n")
+    text = begin + line * 3 + ("```\n" if kind == "code" else "")
+
+    places = [end for end in range(len(text)) if rest_after(text, end) is not None]
+
+    first, second = len(begin + line), len(begin + line * 2)
+    assert places == [first - 1, first, second - 1, second]
+    assert rest_after(text, second) == begin + text[second:]
+
+
+def test_nothing_follows_what_is_all_there() -> None:
+    assert rest_after("All of it.", 10) is None
+    assert rest_after("All of it.\n\n", 10) is None
+    assert rest_after("", 0) is None

@@ -401,3 +401,129 @@ def test_new_attempt_without_words_is_blank() -> None:
     draft.push("x")
 
     assert not draft.is_blank
+
+
+# -- sealed: what is shown stays, and the rest is the next part
+
+
+def sealed(shown: str, more: str) -> list[str] | None:
+    """The parts, where so much was on screen when it could not be edited any more."""
+    draft = Draft()
+    draft.push(shown)
+    standing = draft.parts()[-1]
+    draft.push(more)
+    return texts(draft) if draft.seal(0, standing) else None
+
+
+@pytest.mark.parametrize(
+    ("shown", "more", "parts"),
+    [
+        ("One sentence ", "goes on.", ["One sentence", "goes on."]),
+        ("One sentence", " goes on.", ["One sentence", "goes on."]),
+        ("One.\n\n", "Two.", ["One.", "Two."]),
+        ("- one\n- two\n", "- three", ["- one\n- two", "- three"]),
+        ("```py\na\nb\n", "c\n```\nEnd.", ["```py\na\nb\n```", "```py\nc\n```\nEnd."]),
+        ("|a|b|\n|-|-|\n|1|2|\n", "|3|4|\n", ["|a|b|\n|-|-|\n|1|2|", "|a|b|\n|-|-|\n|3|4|"]),
+    ],
+    ids=["after a space", "before a space", "paragraph", "item", "code", "table"],
+)
+def test_what_is_shown_is_sealed_and_the_rest_is_the_next_part(
+    shown: str, more: str, parts: list[str]
+) -> None:
+    assert sealed(shown, more) == parts
+
+
+@pytest.mark.parametrize(
+    ("shown", "more"),
+    [
+        ("One sen", "tence."),
+        ("A @her", "e"),
+        ("```py\na = 1\nb = ", "2\n```"),
+        ("```py\n", "a = 1\n```"),
+        ("|a|b|\n|-|-|\n|1|", "2|\n|3|4|"),
+        ("|a|b|\n|-|-|\n", "|1|2|"),
+        ("|a|b|\n", "|-|-|\n|1|2|"),
+        ("Some **bold ", "words**."),
+        ("Some `code ", "here`."),
+        ("See [the ", "page](https://a.example)."),
+        ("1. one\n2.", " two"),
+        ("One ", "- two"),
+        ("```\na\n```\n", "\n```\nb\n```"),
+        ("All of it.", ""),
+        ("All of it.", "\n\n"),
+    ],
+)
+def test_text_is_not_sealed_where_it_cannot_part(shown: str, more: str) -> None:
+    assert sealed(shown, more) is None
+
+
+def test_part_with_a_notice_beneath_is_not_sealed() -> None:
+    draft = Draft()
+    draft.push("One sentence ")
+    draft.waiting = "Waiting: the model."
+    standing = draft.parts()[-1]
+    draft.push("goes on.")
+
+    assert not draft.seal(0, standing)
+
+
+def test_full_part_is_sealed_as_it_was_shown() -> None:
+    draft = Draft(limit=LIMIT)
+    draft.push("first words ")
+    standing = draft.parts()[0]
+    draft.push("word " * 60)
+    before = texts(draft)
+
+    assert draft.seal(0, standing)
+    assert texts(draft) == ["first words", before[0].removeprefix("first words "), *before[1:]]
+
+
+def test_part_after_a_seal_can_be_sealed_too() -> None:
+    draft = Draft()
+    draft.push("sentence 0 ")
+    for number in range(2):
+        standing = draft.parts()[number]
+        draft.push(f"sentence {number + 1} ")
+        assert draft.seal(number, standing)
+
+    assert texts(draft) == ["sentence 0", "sentence 1", "sentence 2"]
+
+
+def test_sealed_part_is_final_and_equal_to_what_stands_there() -> None:
+    draft = Draft()
+    draft.push("One sentence ")
+    standing = draft.parts()[0]
+    draft.push("goes on.")
+    draft.seal(0, standing)
+    draft.end()
+
+    assert draft.parts() == (
+        Part("One sentence", is_final=True),
+        Part("goes on.", is_last=True, is_final=True),
+    )
+
+
+def test_text_that_was_written_again_is_not_sealed() -> None:
+    draft = Draft()
+    draft.push("The first attempt ")
+    standing = draft.parts()[0]
+    draft.restart()
+    draft.push("A second attempt that is longer.")
+
+    assert not draft.seal(0, standing)
+
+
+@given(text=TEXTS, at=st.integers(1, 900), limit=st.sampled_from([LIMIT, PART_LIMIT]))
+@settings(deadline=None, max_examples=150)
+def test_wherever_it_is_sealed_the_parts_are_the_text(text: str, at: int, limit: int) -> None:
+    draft = Draft(limit=limit)
+    draft.push(text[:at])
+    shown = draft.parts()
+    draft.push(text[at:])
+    whole = bare(join(texts(draft)))
+    number = len(shown) - 1
+
+    if shown and draft.seal(number, shown[-1]):
+        assert texts(draft)[number] == shown[-1].text
+        assert bare(join(texts(draft))) == whole
+        assert all(close(part) == part and not pings(part) for part in texts(draft))

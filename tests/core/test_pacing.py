@@ -7,16 +7,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.pacing import MINUTE, QUICKEST_EDIT, Call, Claim, Limits, Pacer, Window
+from bot.pacing import (
+    CHANNEL_RETRY_AFTER,
+    FEWEST_POSTS,
+    GLANCE,
+    LATE,
+    LONGEST_PATIENCE,
+    MINUTE,
+    QUICKEST_EDIT,
+    UNDER_WAY,
+    USUAL_ANSWER,
+    Call,
+    Claim,
+    Limits,
+    Pacer,
+    Window,
+)
 
 START = 1000.0  # seconds of some clock
 
 
-def joined(pacer: Pacer, channel: str = "C1", **values: object) -> Claim:
+def joined(pacer: Pacer, channel: str = "C1", *, at: float = START, **values: object) -> Claim:
     claim = Claim(channel)
     for name, value in values.items():
         setattr(claim, name, value)
-    pacer.join(claim)
+    pacer.join(claim, at)
     return claim
 
 
@@ -25,16 +40,42 @@ def wanting_edit(pacer: Pacer, *, since: float = START, must: bool = False) -> C
 
 
 def wanting_post(pacer: Pacer, channel: str = "C1", *, must: bool = False) -> Claim:
-    return joined(pacer, channel, wants="chat.postMessage", since=START, must=must)
+    """Its first words came just now."""
+    return joined(pacer, channel, wants="chat.postMessage", since=START, began=START, must=must)
 
 
 def make_edits(pacer: Pacer, count: int, now: float) -> None:
-    """Uses up part of the minute's edits, by replies that have ended since."""
+    """Uses up part of the minute's edits, by replies that began long ago and have ended since."""
     for _ in range(count):
-        claim = wanting_edit(pacer, must=True)
+        claim = joined(
+            pacer,
+            at=START - MINUTE,
+            wants="chat.update",
+            has_open_message=True,
+            since=START,
+            must=True,
+        )
         assert pacer.grant(now) is claim
         pacer.answered(claim, "chat.update", now)
         pacer.leave(claim)
+
+
+def make_posts(pacer: Pacer, count: int, now: float) -> None:
+    for number in range(count):
+        claim = wanting_post(pacer, f"D{number}", must=True)
+        assert pacer.grant(now) is claim
+        pacer.answered(claim, "chat.postMessage", now)
+        pacer.leave(claim)
+
+
+def first_grant(pacer: Pacer, *, until: float = START + MINUTE) -> float:
+    """When somebody is let through, if only time passes."""
+    now = START
+    while now <= until:
+        if pacer.grant(now):
+            return now
+        now = pacer.next_chance(now)
+    return inf
 
 
 # -- the window
@@ -59,14 +100,131 @@ def test_call_under_way_holds_its_slot_for_as_long_as_it_takes() -> None:
     assert window.next_free(START) == inf
 
 
+def refuse(window: Window, now: float, *, retry_after: float = 10.0) -> None:
+    window.take()
+    window.refused(now, until=now + retry_after)
+
+
+def accept(window: Window, count: int, now: float) -> None:
+    for _ in range(count):
+        window.take()
+        window.answered(now)
+
+
 def test_held_window_is_closed_until_the_longest_refusal_is_over() -> None:
     window = Window(5)
-    window.hold(START + 30)
-    window.hold(START + 10)
+    accept(window, 3, START)
+    refuse(window, START, retry_after=30)
+    refuse(window, START, retry_after=10)
 
     assert window.free(START + 29.9) == 0
     assert window.next_free(START) == START + 30
-    assert window.free(START + 30) == 5
+    assert window.free(START + 60) == 3
+
+
+def test_refusal_lowers_the_belief_to_what_was_accepted() -> None:
+    window = Window(48)
+    accept(window, 20, START)
+    refuse(window, START + 5)
+
+    assert window.limit == 20
+    assert window.free(START + 59.9) == 0
+    assert window.free(START + 60) == 20
+
+
+def test_refusal_of_the_very_first_call_leaves_one() -> None:
+    window = Window(48)
+    refuse(window, START)
+
+    assert window.limit == 1
+    assert window.free(START + 10) == 1
+
+
+def test_belief_rises_by_a_tenth_after_a_minute_without_a_refusal() -> None:
+    window = Window(48)
+    accept(window, 30, START)
+    refuse(window, START, retry_after=10)
+
+    assert (window.free(START + 69.9), window.limit) == (30, 30)
+    assert (window.free(START + 70), window.limit) == (33, 33)
+    assert (window.free(START + 129.9), window.limit) == (33, 33)
+    assert (window.free(START + 130), window.limit) == (36, 36)
+
+
+def test_small_belief_rises_by_one() -> None:
+    window = Window(48)
+    accept(window, 3, START)
+    refuse(window, START)
+
+    assert window.free(START + 70) == 4
+
+
+def test_belief_never_rises_above_what_is_documented() -> None:
+    window = Window(48)
+    accept(window, 47, START)
+    refuse(window, START)
+
+    for minute in range(1, 100):
+        assert window.free(START + minute * MINUTE) <= 48
+    assert window.limit == 48
+    assert window.is_idle(START + 100 * MINUTE)
+
+
+def test_each_rise_that_is_refused_makes_the_next_one_wait_twice_as_long() -> None:
+    window, now, waits = Window(48), START, []
+    for _ in range(9):
+        accept(window, 20, now)
+        refuse(window, now, retry_after=1)
+        refused_at = now + 1
+        while window.limit == 20:
+            now += 10
+            window.free(now)
+        waits.append(round((now - refused_at) / MINUTE))
+
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert LONGEST_PATIENCE == 60 * MINUTE
+
+
+def test_calls_that_are_refused_at_once_count_as_one_refusal() -> None:
+    window = Window(48)
+    accept(window, 20, START)
+    for _ in range(UNDER_WAY):
+        window.take()
+    for number in range(UNDER_WAY):
+        window.refused(START + number / 10, until=START + 10)
+
+    assert window.free(START + 69.9) == 20
+    assert window.free(START + 70) == 22
+
+
+def test_refused_call_takes_no_slot() -> None:
+    window = Window(3)
+    accept(window, 2, START)
+    refuse(window, START, retry_after=1)
+
+    assert (window.free(START + 1), window.calls_under_way) == (0, 0)
+    assert window.free(START + 60) == 2
+
+
+@given(st.floats(0.05, 1.0), st.integers(1, 300))
+def test_burst_is_the_share_of_a_minute_that_may_be_spent_at_once(burst: float, limit: int) -> None:
+    window = Window(limit, burst=burst)
+
+    assert window.free(START) == max(1, int(limit * burst))
+    accept(window, window.limit, START)
+    assert window.free(START + MINUTE * burst - 0.01) == 0
+    assert window.free(START + MINUTE * burst) == window.limit
+
+
+def test_burst_holds_for_edits_and_posts_alike() -> None:
+    pacer = Pacer(Limits(updates=40, posts=200, burst=0.1))
+    for _ in range(4):
+        make_edits(pacer, 1, START)
+    make_posts(pacer, 20, START)
+    edit, post = wanting_edit(pacer, must=True), wanting_post(pacer, must=True)
+
+    assert pacer.grant(START + 5.9) is None
+    assert {id(pacer.grant(START + 6)), id(pacer.grant(START + 6))} == {id(edit), id(post)}
 
 
 # -- who comes first
@@ -126,30 +284,148 @@ def test_last_edit_does_not_wait_for_the_spread_of_interim_edits() -> None:
     assert pacer.grant(START) is interim
 
 
-def test_interim_edits_of_one_reply_are_half_a_second_apart_after_the_answer() -> None:
+def test_interim_edits_of_one_reply_begin_half_a_second_apart() -> None:
     pacer = Pacer(Limits(updates=1000))
     claim = wanting_edit(pacer)
     pacer.grant(START)
-    pacer.answered(claim, "chat.update", START + 2)
+    pacer.answered(claim, "chat.update", START + 0.1)
     claim.wants = "chat.update"
 
-    assert pacer.grant(START + 2 + QUICKEST_EDIT - 0.01) is None
-    assert pacer.next_chance(START + 2) == START + 2 + QUICKEST_EDIT
-    assert pacer.grant(START + 2 + QUICKEST_EDIT) is claim
+    assert pacer.grant(START + QUICKEST_EDIT - 0.01) is None
+    assert pacer.next_chance(START + QUICKEST_EDIT - 0.2) == START + QUICKEST_EDIT
+    assert pacer.grant(START + QUICKEST_EDIT) is claim
+
+
+def gap_after(made: int) -> float:
+    """Seconds between two interim edits of one answer, after so many of the minute's were made."""
+    pacer = Pacer()
+    make_edits(pacer, made, START)
+    claim = wanting_edit(pacer)
+    assert pacer.grant(START) is claim
+    pacer.answered(claim, "chat.update", START)
+    claim.wants = "chat.update"
+    return first_grant(pacer) - START
+
+
+def test_answer_alone_is_edited_about_twice_a_second_while_the_budget_lasts() -> None:
+    assert gap_after(0) <= QUICKEST_EDIT + GLANCE
 
 
 def test_fewer_edits_left_are_spread_wider() -> None:
-    """Over 30 seconds: with 46 to spare 0.65 s lie between two, with 2 to spare 15 s."""
-    fresh, used = Pacer(), Pacer()
-    make_edits(used, 44, START)
+    gaps = [gap_after(made) for made in (0, 20, 30, 38)]
 
-    for pacer, pause in [(fresh, 30 / 46), (used, 30 / 2)]:
-        claim = wanting_edit(pacer)
-        assert pacer.grant(START) is claim
-        pacer.answered(claim, "chat.update", START)
-        claim.wants = "chat.update"
-        assert pacer.grant(START + pause - 0.01) is None
-        assert pacer.grant(START + pause) is claim
+    assert gaps == sorted(gaps)
+    assert gaps[-1] > 3 * gaps[0]
+
+
+def test_answer_alone_leaves_edits_for_the_next_asker_however_long_it_is() -> None:
+    pacer = Pacer()
+    claim, now = joined(pacer, wants="chat.postMessage", since=START, began=START), START
+    while now < START + 59:
+        if pacer.grant(now):
+            pacer.answered(
+                claim, "chat.update" if claim.has_open_message else "chat.postMessage", now
+            )
+            claim.has_open_message, claim.wants, claim.since = True, "chat.update", now
+        now = pacer.next_chance(now)
+
+    assert pacer._updates.free(now) >= 4
+    asker = joined(pacer, "C2", at=now, wants="chat.postMessage", since=now - 5, began=now - 5)
+    assert pacer.grant(now) is asker
+
+
+def test_answer_of_those_who_ask_together_gets_its_share() -> None:
+    pacer = Pacer()
+    claims = [wanting_edit(pacer, since=START - n / 10) for n in range(10)]
+    edits, now = dict.fromkeys(map(id, claims), 0), START
+    while now < START + USUAL_ANSWER:
+        while claim := pacer.grant(now):
+            edits[id(claim)] += 1
+            pacer.answered(claim, "chat.update", now)
+            claim.wants, claim.since = "chat.update", now
+        now = pacer.next_chance(now)
+
+    assert min(edits.values()) >= 1
+    assert max(edits.values()) - min(edits.values()) <= 1
+
+
+# -- when to post first
+
+
+def test_answer_begins_at_once_with_plenty_of_edits() -> None:
+    pacer = Pacer()
+    wanting_post(pacer)
+
+    assert first_grant(pacer) == START
+
+
+def test_answer_begins_at_about_half_time_where_edits_are_scarce() -> None:
+    pacer = Pacer()
+    make_edits(pacer, 44, START)
+    wanting_post(pacer)
+
+    assert first_grant(pacer) - START == pytest.approx(USUAL_ANSWER / 2, abs=1)
+
+
+def test_half_time_is_what_answers_here_usually_take() -> None:
+    pacer = Pacer()
+    for _ in range(40):
+        claim = joined(pacer, at=START - MINUTE, began=START - 24)
+        pacer.ended(claim, START)
+        pacer.leave(claim)
+    make_edits(pacer, 44, START)
+    wanting_post(pacer)
+
+    assert first_grant(pacer) - START == pytest.approx(12, abs=1)
+
+
+def test_answer_does_not_begin_where_its_last_edit_cannot_be_kept_back() -> None:
+    pacer = Pacer()
+    make_edits(pacer, 48, START)
+    claim = wanting_post(pacer)
+
+    assert first_grant(pacer, until=START + MINUTE - 1) == inf
+    claim.must = True
+    assert pacer.grant(START) is claim
+
+
+def test_answers_begin_the_earlier_the_more_have_to_queue_for_their_channel() -> None:
+    def begins(here: int, elsewhere: int) -> float:
+        pacer = Pacer()
+        make_edits(pacer, 38, START)
+        for channel in ["C1"] * here + ["C2"] * elsewhere:
+            joined(pacer, channel, at=START - MINUTE, since=START, began=START)
+        joined(
+            pacer,
+            at=START - MINUTE,
+            wants="chat.postMessage",
+            since=START,
+            began=START,
+        )
+        return first_grant(pacer)
+
+    assert begins(0, 3) > begins(1, 2) > START
+    assert begins(3, 0) == START
+
+
+# -- how many at once
+
+
+@pytest.mark.parametrize("call", ["chat.update", "chat.postMessage"])
+def test_no_more_than_four_calls_of_a_kind_are_under_way_at_a_time(call: Call) -> None:
+    pacer = Pacer()
+    claims = [
+        joined(pacer, f"C{n}", wants=call, has_open_message=True, since=START + n, must=True)
+        for n in range(6)
+    ]
+
+    granted = [pacer.grant(START + 9) for _ in range(5)]
+    assert granted == [*claims[:UNDER_WAY], None]
+    pacer.answered(claims[0], call, START + 9)
+    assert [pacer.grant(START + 9), pacer.grant(START + 9)] == [claims[4], None]
+
+
+# -- posts
 
 
 def test_second_post_into_a_channel_waits_a_second_and_another_channel_does_not() -> None:
@@ -161,7 +437,8 @@ def test_second_post_into_a_channel_waits_a_second_and_another_channel_does_not(
     assert pacer.grant(START) is elsewhere
     pacer.answered(first, "chat.postMessage", START + 0.2)
     assert pacer.grant(START + 0.2) is None
-    assert pacer.next_chance(START + 0.2) == START + 0.2 + 1.05
+    assert pacer.grant(START + 0.2 + 1.04) is None
+    assert pacer.next_chance(START + 1.2) == START + 0.2 + 1.05
     assert pacer.grant(START + 0.2 + 1.05) is second
 
 
@@ -174,7 +451,7 @@ def test_posts_of_a_minute_are_limited_over_all_channels() -> None:
     late = wanting_post(pacer, "C9", must=True)
 
     assert pacer.grant(START + 59.9) is None
-    assert pacer.next_chance(START) == START + 60
+    assert pacer.next_chance(START + 59.9) == START + 60
     assert pacer.grant(START + 60) is late
 
 
@@ -193,16 +470,35 @@ def test_channels_are_forgotten_once_their_pause_is_over() -> None:
 
 
 def test_one_edit_is_kept_back_for_each_open_message() -> None:
-    pacer = Pacer(Limits(updates=3))
-    joined(pacer, has_open_message=True)
-    writing = wanting_edit(pacer)
+    pacer = Pacer()
+    make_edits(pacer, 46, START)
+    joined(pacer, at=START - MINUTE, has_open_message=True)
+    writing = joined(
+        pacer, at=START - MINUTE, wants="chat.update", has_open_message=True, since=START
+    )
 
-    assert pacer.grant(START) is writing  # 3 left, 2 kept back
-    pacer.answered(writing, "chat.update", START)
-    writing.wants = "chat.update"
-    assert pacer.grant(START + 31) is None  # 2 left, 2 kept back
+    assert first_grant(pacer, until=START + MINUTE - 1) == inf  # 2 left, 2 kept back
     writing.must = True
-    assert pacer.grant(START + 31) is writing
+    assert pacer.grant(START + MINUTE - 1) is writing
+
+
+def test_interim_edits_leave_some_for_those_who_asked_lately() -> None:
+    def edits_made(newcomers: int) -> int:
+        pacer, now, made = Pacer(Limits(updates=20)), START, 0
+        writing = joined(
+            pacer, at=START - MINUTE, wants="chat.update", has_open_message=True, since=START
+        )
+        while now < START + USUAL_ANSWER:
+            for _ in range(newcomers):
+                pacer.leave(joined(pacer, at=now))
+            if pacer.grant(now):
+                made += 1
+                pacer.answered(writing, "chat.update", now)
+                writing.wants, writing.since = "chat.update", now
+            now += 1.0
+        return made
+
+    assert edits_made(0) > edits_made(1) > edits_made(5)
 
 
 def test_answer_is_not_begun_where_its_last_edit_could_not_be_kept_back() -> None:
@@ -225,9 +521,10 @@ def test_post_under_way_already_keeps_its_last_edit_back() -> None:
     pacer = Pacer(Limits(updates=1))
     first = wanting_post(pacer, "C1")
     second = wanting_post(pacer, "C2")
+    half_time = START + USUAL_ANSWER / 2
 
-    assert pacer.grant(START) in (first, second)
-    assert pacer.grant(START) is None
+    assert pacer.grant(half_time) in (first, second)
+    assert pacer.grant(half_time) is None
 
 
 def test_posts_of_whole_answers_keep_no_edit_back() -> None:
@@ -235,43 +532,136 @@ def test_posts_of_whole_answers_keep_no_edit_back() -> None:
     whole = wanting_post(pacer, "C1", must=True)
     begun = wanting_post(pacer, "C2")
 
-    assert [pacer.grant(START), pacer.grant(START)] == [whole, begun]
+    half_time = START + USUAL_ANSWER / 2
+    assert [pacer.grant(half_time), pacer.grant(half_time)] == [whole, begun]
 
 
 def test_reply_that_leaves_gives_back_what_was_kept_for_it() -> None:
     pacer = Pacer(Limits(updates=1))
     gone = joined(pacer, has_open_message=True)
     waiting = wanting_post(pacer, "C2")
-    assert pacer.grant(START) is None
+    half_time = START + USUAL_ANSWER / 2
+    assert pacer.grant(half_time) is None
 
     pacer.leave(gone)
 
-    assert pacer.grant(START) is waiting
+    assert pacer.grant(half_time) is waiting
 
 
 # -- refusals
 
 
+def refused(pacer: Pacer, claim: Claim, now: float, *, retry_after: float) -> None:
+    """The claim's call is let through, and Slack does not take it."""
+    call = claim.wants
+    assert call
+    assert pacer.grant(now) is claim
+    pacer.refused(claim, call, now, retry_after=retry_after)
+    pacer.leave(claim)
+
+
 def test_refusal_holds_that_method_for_everybody_and_no_other() -> None:
     pacer = Pacer()
-    pacer.refused("chat.update", START, retry_after=30)
+    refused(pacer, wanting_edit(pacer, must=True), START, retry_after=30)
     edit = wanting_edit(pacer, must=True)
     post = wanting_post(pacer, must=True)
 
     assert pacer.grant(START) is post
     assert pacer.grant(START + 29.9) is None
-    assert pacer.next_chance(START + 2) == START + 30
+    assert pacer.next_chance(START + 29.8) == START + 30
     assert pacer.grant(START + 30) is edit
 
 
 def test_refused_posts_hold_the_posts_of_all_channels() -> None:
     pacer = Pacer()
-    pacer.refused("chat.postMessage", START, retry_after=5)
+    refused(pacer, wanting_post(pacer, "C3", must=True), START, retry_after=5)
     wanting_post(pacer, "C1", must=True)
     wanting_post(pacer, "C2", must=True)
 
     assert pacer.grant(START + 4.9) is None
     assert pacer.grant(START + 5) is not None
+
+
+def test_post_refused_for_a_moment_holds_its_channel_only_and_lowers_nothing() -> None:
+    pacer = Pacer()
+    refused(pacer, wanting_post(pacer, "C1", must=True), START, retry_after=CHANNEL_RETRY_AFTER)
+    here, elsewhere = wanting_post(pacer, "C1", must=True), wanting_post(pacer, "C2", must=True)
+
+    assert [pacer.grant(START), pacer.grant(START)] == [elsewhere, None]
+    assert pacer.grant(START + CHANNEL_RETRY_AFTER) is here
+    assert pacer._posts.limit == Limits().posts
+
+
+def test_post_refused_for_a_moment_where_nothing_was_posted_is_the_workspaces_after_many() -> None:
+    pacer = Pacer()
+    make_posts(pacer, FEWEST_POSTS, START)
+    refused(pacer, wanting_post(pacer, "C1", must=True), START + 10, retry_after=1)
+    wanting_post(pacer, "C2", must=True)
+
+    assert pacer.grant(START + 10.9) is None
+    assert pacer._posts.limit == FEWEST_POSTS
+
+
+def test_post_refused_for_a_moment_after_another_in_its_channel_is_the_channels() -> None:
+    pacer = Pacer()
+    make_posts(pacer, FEWEST_POSTS, START)
+    refused(pacer, wanting_post(pacer, "D1", must=True), START + 1.1, retry_after=1)
+    elsewhere = wanting_post(pacer, "C2", must=True)
+
+    assert pacer.grant(START + 1.1) is elsewhere
+    assert pacer._posts.limit == Limits().posts
+
+
+# -- last edits that come too late
+
+
+def all_edits_made(*, frees_at: float = START + MINUTE) -> Pacer:
+    pacer = Pacer()
+    make_edits(pacer, 48, frees_at - MINUTE)
+    return pacer
+
+
+def test_last_edit_for_which_no_slot_frees_soon_is_late() -> None:
+    pacer = all_edits_made()
+    last = wanting_edit(pacer, must=True)
+
+    assert pacer.late(START) == [last]
+    assert pacer.late(START + MINUTE - LATE - 0.01) == [last]
+
+
+def test_last_edit_whose_slot_frees_in_a_moment_is_not_late() -> None:
+    pacer = all_edits_made()
+    wanting_edit(pacer, must=True)
+
+    assert pacer.late(START + MINUTE - LATE + 0.01) == []
+
+
+def test_all_last_edits_are_late_while_slack_refuses_edits() -> None:
+    pacer = Pacer()
+    make_edits(pacer, 20, START)
+    refused(pacer, wanting_edit(pacer, must=True), START, retry_after=30)
+    waiting = [wanting_edit(pacer, must=True) for _ in range(3)]
+
+    assert set(pacer.late(START)) == set(waiting)
+    assert pacer.late(START + 29.8) == waiting[:0]
+
+
+def test_neither_posts_nor_interim_edits_nor_those_that_can_but_wait_are_late() -> None:
+    pacer = all_edits_made()
+    wanting_post(pacer, must=True)
+    wanting_edit(pacer)
+    joined(pacer, has_open_message=True, must=True)
+    wanting_edit(pacer, must=True).can_but_wait = True
+
+    assert pacer.late(START) == []
+
+
+def test_no_edit_is_late_while_one_can_be_made() -> None:
+    pacer = Pacer()
+    make_edits(pacer, 47, START)
+    wanting_edit(pacer, must=True)
+
+    assert pacer.late(START) == []
 
 
 # -- whatever comes
@@ -290,7 +680,15 @@ class Crowd:
     calls: list[tuple[float, Call, str]] = field(default_factory=list)
 
     def come(self, channel: str) -> None:
-        self.claims.append(joined(self.pacer, channel, wants="chat.postMessage", since=self.now))
+        claim = joined(
+            self.pacer,
+            channel,
+            at=self.now,
+            wants="chat.postMessage",
+            since=self.now,
+            began=self.now,
+        )
+        self.claims.append(claim)
 
     def want(self, number: int, *, must: bool) -> None:
         idle = [c for c in self.claims if not c.wants and c not in (u[0] for u in self.under_way)]
@@ -366,15 +764,16 @@ def test_whatever_comes_no_minute_sees_more_calls_than_allowed(
 
 @given(steps)
 @settings(deadline=None)
-def test_whatever_comes_the_pacer_knows_when_its_next_chance_is(
+def test_whatever_comes_the_pacer_looks_again_in_a_moment_or_nothing_can_happen(
     script: list[tuple[str, object]],
 ) -> None:
     crowd = played(script)
+
     chance = crowd.pacer.next_chance(crowd.now)
 
-    for share in (0.0, 0.5, 0.999):
-        before = crowd.now + (min(chance, crowd.now + 1000) - crowd.now) * share
-        assert crowd.pacer.grant(before) is None
+    assert crowd.now < chance <= crowd.now + GLANCE or chance == inf
+    for later in (1.0, 10.0, MINUTE, 10 * MINUTE) if chance == inf else ():
+        assert crowd.pacer.grant(crowd.now + later) is None
 
 
 @given(steps)

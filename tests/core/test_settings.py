@@ -355,3 +355,21 @@ def test_no_environment_is_too_odd(env: dict[str, str]) -> None:
 
     assert {problem.split()[0] for problem in found} <= set(VARIABLES)
     assert len({problem.split()[0] for problem in found}) == len(found)
+
+
+# -- how much at once
+
+
+@pytest.mark.parametrize("share", ["0.05", "0.2", "1", "1.0"])
+def test_burst_is_a_share_of_a_minute(share: str) -> None:
+    assert read(SOCKET, SLACK_BURST=share).slack_burst == float(share)
+
+
+@pytest.mark.parametrize("share", ["0", "0.04", "1.01", "-1", "nan", "half"])
+def test_burst_that_is_no_share_is_complained_about(share: str) -> None:
+    assert named(SOCKET, SLACK_BURST=share) == ["SLACK_BURST"]
+
+
+def test_a_whole_minute_may_be_spent_at_once_where_nothing_is_said() -> None:
+    assert read(SOCKET).slack_burst == 1.0
+    assert read(SOCKET, SLACK_BURST=" ").slack_burst == 1.0

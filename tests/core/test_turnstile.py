@@ -6,7 +6,7 @@ import pytest
 
 from bot.errors import RateLimited, Unavailable
 from bot.pacing import Call, Claim, Limits, Pacer
-from bot.turnstile import UNSAID_RETRY_AFTER, Budget, Turnstile
+from bot.turnstile import UNSAID_RETRY_AFTER, Budget, Late, Turnstile
 
 
 class Street:
@@ -19,10 +19,14 @@ class Street:
 
     @property
     def now(self) -> float:
-        return round(asyncio.get_running_loop().time() - self._start, 3)
+        return round(self.time - self._start, 3)
 
-    def claim(self, channel: str = "C1", *, must: bool = True) -> Claim:
-        claim = Claim(channel, must=must, since=self.now)
+    @property
+    def time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def claim(self, channel: str = "C1", *, must: bool = True, can_but_wait: bool = True) -> Claim:
+        claim = Claim(channel, must=must, since=self.time, can_but_wait=can_but_wait)
         self.turnstile.join(claim)
         return claim
 
@@ -76,14 +80,15 @@ async def test_call_that_fails_takes_its_slot_all_the_same() -> None:
 
 async def test_refusal_holds_the_method_for_all_replies() -> None:
     street = Street()
+    await asyncio.gather(street.call("taken"), street.call("taken"))
 
     with pytest.raises(RateLimited):
-        await street.call("refused", error=RateLimited("Slack", 20.0))
+        await street.call("refused", error=RateLimited("Slack", 90.0))
     await asyncio.gather(
         street.call("edit"), street.call("edit"), street.call("post", call="chat.postMessage")
     )
 
-    assert street.passed == [(0.0, "refused"), (0.0, "post"), (20.0, "edit"), (20.0, "edit")]
+    assert street.passed[2:] == [(0.0, "refused"), (0.0, "post"), (90.0, "edit"), (90.0, "edit")]
 
 
 @pytest.mark.parametrize("unsaid", [None, 0.0])
@@ -198,6 +203,69 @@ async def test_reply_that_leaves_lets_those_pass_that_waited_for_its_reserve() -
     await waiting
 
     assert street.passed == [(10.0, "begins")]
+
+
+# -- last edits that come too late
+
+
+async def test_last_edit_that_finds_no_slot_is_late_at_once() -> None:
+    street = Street(updates=1)
+    await street.call("first")
+
+    with pytest.raises(Late):
+        await street.call("last", street.claim(can_but_wait=False))
+
+    assert street.now == 0.0
+    assert street.turnstile._waiting == {}
+
+
+async def test_last_edits_that_wait_are_late_when_slack_refuses_another() -> None:
+    street = Street()
+    refused = street.call("refused", takes=1, error=RateLimited("Slack", 20.0))
+    for n in range(3):
+        street.turnstile.join(Claim(f"C{n}"))
+    calls = [street.call(f"under way {n}", takes=3) for n in range(3)]
+    waits = street.call("waits", street.claim(can_but_wait=False))
+
+    outcomes = await asyncio.gather(refused, *calls, waits, return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [RateLimited, *[type(None)] * 3, Late]
+    assert "waits" not in [name for _, name in street.passed]
+
+
+async def test_last_edit_for_which_there_is_no_other_way_waits() -> None:
+    street = Street(updates=1)
+    await street.call("first")
+
+    await street.call("last", street.claim(can_but_wait=True))
+
+    assert street.passed == [(0.0, "first"), (60.0, "last")]
+
+
+async def test_interim_edit_that_waits_is_late_when_its_answer_ends() -> None:
+    street = Street(updates=1)
+    await street.call("first")
+    claim = street.claim(must=False, can_but_wait=False)
+    waiting = asyncio.create_task(street.call("interim", claim))
+    await asyncio.sleep(5)
+
+    street.turnstile.ended(claim)
+
+    with pytest.raises(Late):
+        await waiting
+    assert street.now == 5.0
+
+
+async def test_who_is_late_may_post_at_once() -> None:
+    street = Street(updates=1)
+    await street.call("first")
+    claim = street.claim(can_but_wait=False)
+
+    with pytest.raises(Late):
+        await street.call("last", claim)
+    await street.call("the rest", claim, call="chat.postMessage")
+
+    assert street.passed[-1] == (0.0, "the rest")
 
 
 async def test_no_timer_is_left_when_nobody_waits() -> None:
