@@ -23,8 +23,12 @@ CHANNEL_MEMORY = 5.0
 # Posts a minute. A workspace takes more than these, so what it refuses before is the channel's.
 FEWEST_POSTS = 20
 
+# A belief falls to no less than this part of what is documented: a process that has just started
+# does not know what the one before it has used of the minute.
+LEAST_SHARE = 8
+
 # Seconds without a refusal before a belief that was refused again and again rises once more.
-LONGEST_PATIENCE = 60 * MINUTE
+LONGEST_PATIENCE = 15 * MINUTE
 
 # Seconds. Faster than this nobody reads an edit as anything but flicker.
 QUICKEST_EDIT = 0.5
@@ -50,7 +54,7 @@ MOMENT, GLANCE = 0.05, 0.25
 
 # Calls of one kind under way at a time: enough for twenty a second and more, and where Slack
 # allows less than it documents, no more than these are refused before the first refusal is heard.
-UNDER_WAY = 4
+UNDER_WAY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,8 @@ class Window:
             self._patience = min(2 * self._patience, LONGEST_PATIENCE)
         self._held_until = max(self._held_until, until)
         self._forget(now)
-        self._believed = max(1, min(self._believed, len(self._answered)))
+        shown = max(len(self._answered), self._documented // LEAST_SHARE, 1)
+        self._believed = min(self._believed, shown)
         self._rises_at = max(now, until) + self._patience
 
     def is_idle(self, now: float) -> bool:
@@ -155,6 +160,7 @@ class Window:
             self._believed = min(self._documented, self._believed + max(1, self._believed // 10))
             is_restored = self._believed == self._documented
             self._rises_at = inf if is_restored else now + self._patience
+            self._patience = MINUTE if is_restored else self._patience
 
 
 @dataclass(eq=False, slots=True)

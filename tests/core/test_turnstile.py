@@ -222,14 +222,12 @@ async def test_last_edit_that_finds_no_slot_is_late_at_once() -> None:
 async def test_last_edits_that_wait_are_late_when_slack_refuses_another() -> None:
     street = Street()
     refused = street.call("refused", takes=1, error=RateLimited("Slack", 20.0))
-    for n in range(3):
-        street.turnstile.join(Claim(f"C{n}"))
-    calls = [street.call(f"under way {n}", takes=3) for n in range(3)]
+    calls = [street.call(f"under way {n}", takes=3) for n in range(4)]
     waits = street.call("waits", street.claim(can_but_wait=False))
 
     outcomes = await asyncio.gather(refused, *calls, waits, return_exceptions=True)
 
-    assert [type(outcome) for outcome in outcomes] == [RateLimited, *[type(None)] * 3, Late]
+    assert [type(outcome) for outcome in outcomes] == [RateLimited, *[type(None)] * 4, Late]
     assert "waits" not in [name for _, name in street.passed]
 
 
