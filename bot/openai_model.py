@@ -8,7 +8,7 @@ SDK's stream of pydantic objects costs some twenty times as much for each delta.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -217,29 +217,44 @@ class _Chunk(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
+_decode_lines = msgspec.json.Decoder(_Chunk).decode_lines
 
 
 class _Events:
-    """Server-sent events cut from bytes: the data of each whole line, as it comes."""
+    """Server-sent events cut from bytes as they come: chunks, or the data of other lines."""
 
     def __init__(self) -> None:
         self._rest = bytearray()  # of a line without an end as yet; it grows in place
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        *lines, rest = data.split(b"\n")
-        if lines and self._rest:
-            lines[0] = bytes(self._rest) + lines[0]
+    def feed(self, data: bytes) -> Iterable[_Chunk | bytes]:
+        end = data.rfind(b"\n") + 1
+        whole = bytes(self._rest) + data[:end] if end else b""
+        if end:
             self._rest.clear()
-        for line in lines:
-            if line.startswith(b"data:"):
-                yield line[5:].strip()
-        if rest:
-            self._rest += rest
-            if len(self._rest) > LONGEST_LINE:
-                raise StreamBroken("endless line")
+        self._rest += data[end:]
+        if len(self._rest) > LONGEST_LINE:
+            raise StreamBroken("endless line")
+        return _chunks(whole) or _lines(whole)
 
-    def end(self) -> Iterator[bytes]:
+    def end(self) -> Iterable[_Chunk | bytes]:
         return self.feed(b"\n")
+
+
+def _chunks(lines: bytes) -> list[_Chunk]:
+    """All at once, which takes less than half the time; none where a line is not as most are.
+
+    No line break stands within JSON, so what follows one is not of anybody's text.
+    """
+    broken = b"\n" + lines
+    try:
+        chunks = _decode_lines(broken.replace(b"\ndata: ", b"\n"))
+    except msgspec.DecodeError:
+        return []
+    return chunks if len(chunks) == broken.count(b"\ndata: ") else []
+
+
+def _lines(lines: bytes) -> Iterator[bytes]:
+    return (line[5:].strip() for line in lines.split(b"\n") if line.startswith(b"data:"))
 
 
 async def _read(data: AsyncIterator[bytes], silence: float) -> AsyncGenerator[Delta | Usage, None]:
@@ -250,8 +265,8 @@ async def _read(data: AsyncIterator[bytes], silence: float) -> AsyncGenerator[De
     async for read in data:
         text = ""
         try:
-            for line in events.feed(read):
-                text += ending.take(line)
+            for found in events.feed(read):
+                text += ending.take(found)
         except BotError:
             if text := ending.mend(text):  # what was written before the error stays
                 yield Delta(text)
@@ -270,7 +285,7 @@ async def _read(data: AsyncIterator[bytes], silence: float) -> AsyncGenerator[De
 
 
 def _last(events: _Events, ending: "_Ending") -> Iterator[Delta | Usage]:
-    text = "".join([ending.take(line) for line in events.end()])
+    text = "".join([ending.take(found) for found in events.end()])
     if text := ending.mend(text, is_last=True):
         yield Delta(text)
     if ending.usage:
@@ -288,18 +303,11 @@ class _Ending:
         self._finish_reason: object = None
         self._done = False
 
-    def take(self, line: bytes) -> str:
+    def take(self, found: _Chunk | bytes) -> str:
         """The text in one event; whatever else it says is kept."""
-        if line == b"[DONE]":
-            self._done = True
+        chunk = self._decoded(found) if isinstance(found, bytes) else found
+        if chunk is None:
             return ""
-        try:
-            chunk = _decode(line)
-        except msgspec.DecodeError as error:
-            if not line:  # `data:` alone
-                return ""
-            chunk = _decode_torn(line, error)
-            self.is_torn = True
         if chunk.error or chunk.object == "error":  # the latter is vLLM's older way
             raise _error_in_stream(chunk.error)
         if chunk.usage is not None:
@@ -311,6 +319,18 @@ class _Ending:
         self._finish_reason = choice.finish_reason or self._finish_reason
         delta = choice.delta
         return (_text(delta.content) or _text(delta.refusal)) if delta else ""
+
+    def _decoded(self, line: bytes) -> _Chunk | None:
+        if line == b"[DONE]":
+            self._done = True
+            return None
+        try:
+            return _decode(line)
+        except msgspec.DecodeError as error:
+            if not line:  # `data:` alone
+                return None
+            self.is_torn = True
+            return _decode_torn(line, error)
 
     def mend(self, text: str, *, is_last: bool = False) -> str:
         """The text with surrogates joined to characters; a first half waits for its second.
