@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil, floor, log10
 from xml.sax.saxutils import escape
 
@@ -115,7 +116,8 @@ class Chart:
         right = WIDTH - RIGHT
         ends = [self._y(self._end(line)) for line in self.lines]
         parts = []
-        for line, end, y in zip(self.lines, ends, spread(ends, LABEL_GAP), strict=True):
+        places = spread(ends, gap=LABEL_GAP, most=HEIGHT - BOTTOM)
+        for line, end, y in zip(self.lines, ends, places, strict=True):
             link = f"M{right + 2} {end:.1f}L{right + 14} {y:.1f}"
             parts.append(f'<path class="link {line.kind}" d="{link}"/>')
             parts.append(_text(right + 18, y, line.name, kind=f"name {line.kind}"))
@@ -149,14 +151,17 @@ def round_up(most: float) -> float:
     return ceil(most / step - 1e-9) * step
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Positions near the wanted ones, each at least ``gap`` from the next; order is kept."""
+def spread(wanted: Sequence[float], *, gap: float, most: float) -> list[float]:
+    """Positions up to ``most`` near the wanted ones, at least ``gap`` apart, in the same order."""
     order = sorted(range(len(wanted)), key=lambda number: wanted[number])
-    found = dict.fromkeys(order, 0.0)
-    lowest = -gap
-    for number in order:
-        lowest = found[number] = max(wanted[number], lowest + gap)
-    return [found[number] for number in range(len(wanted))]
+    found = list(wanted)
+    for before, after in pairwise(order):
+        found[after] = max(found[after], found[before] + gap)
+    highest = most
+    for number in reversed(order):
+        found[number] = min(found[number], highest)
+        highest = found[number] - gap
+    return found
 
 
 def steps(values: Sequence[Point]) -> list[Point]:
