@@ -2,7 +2,7 @@
 
 Facts are from docs.slack.dev/reference/methods, each on its method's page; what the documentation
 leaves out is as people found it in use, in the issues named here. A streamed message is kept as
-any other, its text in a ``markdown`` block. Of task and plan chunks only titles and states are kept.
+any other, its text in a ``markdown`` block. Of task and plan chunks titles and states are kept.
 """
 
 from collections.abc import Iterable, Mapping
