@@ -48,13 +48,13 @@ class BotProcess:
 
 @asynccontextmanager
 async def started(
-    env: Mapping[str, str], *, folder: Path | None = None
+    env: Mapping[str, str], *, folder: Path | None = None, module: str = "bot"
 ) -> AsyncIterator[BotProcess]:
     """The process, whatever becomes of it; nothing of the developer's environment reaches it."""
     with tempfile.TemporaryDirectory() as own:
         place = folder or Path(own)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bot"),
+            *(sys.executable, "-m", module),
             env=inherited(os.environ) | dict(env),
             cwd=place,
             stderr=asyncio.subprocess.PIPE,
@@ -72,9 +72,17 @@ async def started(
 
 @asynccontextmanager
 async def running(
-    slack: LocalSlack, base_url: str, *, folder: Path | None = None, **env: str
+    slack: LocalSlack,
+    base_url: str,
+    *,
+    folder: Path | None = None,
+    module: str = "bot",
+    **env: str,
 ) -> AsyncIterator[BotProcess]:
-    """The process, connected to the local Slack by Socket Mode, with the model at ``base_url``."""
+    """The process, connected to the local Slack by Socket Mode, with the model at ``base_url``.
+
+    ``module`` may be another program that reads the same environment.
+    """
     settings = {
         "SLACK_BOT_TOKEN": slack.bot_token,
         "SLACK_APP_TOKEN": slack.app_token,
@@ -82,7 +90,7 @@ async def running(
         "OPENAI_BASE_URL": base_url,
         **env,
     }
-    async with started(settings, folder=folder) as bot:
+    async with started(settings, folder=folder, module=module) as bot:
         connected = asyncio.create_task(_until_connected(slack))
         died = asyncio.create_task(bot.process.wait())
         await asyncio.wait({connected, died}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,1 @@
+"""What the README claims, measured here: the bot under load, beside two common patterns."""

@@ -51,7 +51,7 @@ def composed(args: Args, *, most_text: int | None = None, old: Message | None = 
         message["attachments"] = attachments
     elif old is not None and attachments is None and "attachments" in old:
         message["attachments"] = old["attachments"]
-    metadata = _metadata(args)
+    metadata = metadata_of(args)
     if metadata:
         message["metadata"] = metadata
     if "text" not in args and blocks is None and old is not None:
@@ -59,7 +59,7 @@ def composed(args: Args, *, most_text: int | None = None, old: Message | None = 
     if not args.text("text") and not blocks and not attachments:
         raise ApiError("no_text")
     text = args.text("text") or visible_text(message if blocks else {})
-    message["text"] = _escaped(text[:POST_TEXT])
+    message["text"] = escaped(text[:POST_TEXT])
     return message
 
 
@@ -78,12 +78,12 @@ def _blocks(args: Args) -> list[dict[str, Any]] | None:
             raise ApiError("markdown_text_conflict")
         if len(markdown) > MARKDOWN:
             raise ApiError("msg_too_long")
-        return _with_ids([{"type": "markdown", "text": markdown}])
+        return with_ids([{"type": "markdown", "text": markdown}])
     blocks = args.json("blocks", error="invalid_blocks_format")
-    return None if blocks is None else _with_ids(check(blocks))
+    return None if blocks is None else with_ids(check(blocks))
 
 
-def _with_ids(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_ids(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Slack names each block that has no name; in markdown blocks it ignores the one given."""
     return [
         block
@@ -102,7 +102,7 @@ def _attachments(args: Args) -> list[dict[str, Any]] | None:
     return attachments
 
 
-def _metadata(args: Args) -> dict[str, Any] | None:
+def metadata_of(args: Args) -> dict[str, Any] | None:
     metadata = args.json("metadata", error="invalid_metadata_format")
     if metadata is None or metadata == {}:
         return None
@@ -116,6 +116,6 @@ _BARE = re.compile(r"&(?!(?:amp|lt|gt);)|<(?!(?:[@#!]|https?:|mailto:)[^<>]*>)|(
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text as Slack hands it back: ``&`` and ``<`` outside of its own <...> are entities."""
     return _BARE.sub(lambda match: _ENTITIES[match[0]], text)

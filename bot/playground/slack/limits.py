@@ -21,9 +21,12 @@ DOCUMENTED: Mapping[str, int] = {
     "assistant.threads.setSuggestedPrompts": 100,
     "assistant.threads.setTitle": 100,
     "bots.info": 50,
+    "chat.appendStream": 100,
     "chat.delete": 50,
     "chat.postEphemeral": 100,
     "chat.postMessage": 300,  # "several hundred messages per minute"; 300 is the cautious reading
+    "chat.startStream": 20,
+    "chat.stopStream": 20,
     "chat.update": 50,
     "conversations.history": 50,
     "conversations.info": 50,

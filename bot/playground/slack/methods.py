@@ -22,6 +22,8 @@ from bot.playground.slack.content import (
     signed,
 )
 from bot.playground.slack.errors import ApiError
+from bot.playground.slack.places import check_ts, own, readable, writable
+from bot.playground.slack.streams import append_stream, is_streaming, start_stream, stop_stream
 from bot.playground.slack.views import open_view, publish_view, push_view, update_view
 from bot.playground.slack.workspace import (
     BOT_ID,
@@ -39,7 +41,6 @@ Answer = dict[str, Any]
 PAGE = (
     1000  # default and maximum of `limit` for internal apps (docs.slack.dev, conversations.replies)
 )
-_TS = re.compile(r"\d{1,12}\.\d{1,6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,11 @@ _FAMILIES = {"channel": "channels", "private": "groups", "im": "im", "mpim": "mp
 
 
 def post_message(workspace: Workspace, args: Args) -> Answer:
-    channel = _writable(workspace, args.text("channel"))
+    channel = writable(workspace, args.text("channel"))
     message = composed(args)
     thread_ts = args.text("thread_ts")
     if thread_ts:
-        _check_ts(thread_ts, "invalid_thread_ts")
+        check_ts(thread_ts, "invalid_thread_ts")
         message["thread_ts"] = thread_ts
         if args.flag("reply_broadcast"):
             message["subtype"] = "thread_broadcast"
@@ -79,8 +80,10 @@ def post_message(workspace: Workspace, args: Args) -> Answer:
 
 
 def update(workspace: Workspace, args: Args) -> Answer:
-    channel = _readable(workspace, args.text("channel"))
-    old = _own(channel, args.text("ts"), error="cant_update_message")
+    channel = readable(workspace, args.text("channel"))
+    old = own(channel, args.text("ts"), error="cant_update_message")
+    if is_streaming(workspace, channel, old):
+        raise ApiError("streaming_state_conflict")
     new = composed(args, most_text=UPDATE_TEXT, old=old)
     kept = {key: value for key, value in old.items() if key not in REPLACED}
     if "metadata" in old and "metadata" not in args:
@@ -101,14 +104,14 @@ def update(workspace: Workspace, args: Args) -> Answer:
 
 
 def delete(workspace: Workspace, args: Args) -> Answer:
-    channel = _readable(workspace, args.text("channel"))
-    message = _own(channel, args.text("ts"), error="cant_delete_message")
+    channel = readable(workspace, args.text("channel"))
+    message = own(channel, args.text("ts"), error="cant_delete_message")
     workspace.remove(channel, message["ts"])
     return {"ok": True, "channel": channel.id, "ts": message["ts"]}
 
 
 def post_ephemeral(workspace: Workspace, args: Args) -> Answer:
-    channel = _writable(workspace, args.text("channel"))
+    channel = writable(workspace, args.text("channel"))
     reader = _person(workspace, args.text("user"))
     if reader.id not in channel.members:
         raise ApiError("user_not_in_channel")
@@ -120,7 +123,7 @@ def post_ephemeral(workspace: Workspace, args: Args) -> Answer:
 
 
 def replies(workspace: Workspace, args: Args) -> Answer:
-    channel = _readable(workspace, args.text("channel"))
+    channel = readable(workspace, args.text("channel"))
     root = channel.messages.get(args.text("ts"))
     if root is None:
         raise ApiError("thread_not_found")
@@ -130,13 +133,13 @@ def replies(workspace: Workspace, args: Args) -> Answer:
 
 
 def history(workspace: Workspace, args: Args) -> Answer:
-    channel = _readable(workspace, args.text("channel"))
+    channel = readable(workspace, args.text("channel"))
     newest_first = _within(list(channel.top), args)[::-1]
     return _page(workspace, channel, newest_first, args)
 
 
 def channel_info(workspace: Workspace, args: Args) -> Answer:
-    channel = _readable(workspace, args.text("channel"), member=False)
+    channel = readable(workspace, args.text("channel"), member=False)
     return {"ok": True, "channel": _channel_object(channel)}
 
 
@@ -195,7 +198,7 @@ def set_title(workspace: Workspace, args: Args) -> Answer:
 
 
 def set_suggested_prompts(workspace: Workspace, args: Args) -> Answer:
-    channel = _readable(workspace, args.text("channel_id"))
+    channel = readable(workspace, args.text("channel_id"))
     prompts = args.json("prompts", error="invalid_arguments")
     if not isinstance(prompts, list) or not 0 < len(prompts) <= 4:
         raise ApiError("invalid_arguments")
@@ -237,9 +240,12 @@ METHODS: Mapping[str, Method] = {
     "assistant.threads.setTitle": Method(set_title, "assistant:write"),
     "auth.test": Method(test_auth),
     "bots.info": Method(bot_info, "users:read"),
+    "chat.appendStream": Method(append_stream, "chat:write"),
     "chat.delete": Method(delete, "chat:write"),
     "chat.postEphemeral": Method(post_ephemeral, "chat:write"),
     "chat.postMessage": Method(post_message, "chat:write"),
+    "chat.startStream": Method(start_stream, "chat:write"),
+    "chat.stopStream": Method(stop_stream, "chat:write"),
     "chat.update": Method(update, "chat:write"),
     "conversations.history": Method(history, per_kind="history"),
     "conversations.info": Method(channel_info, per_kind="read"),
@@ -255,32 +261,6 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def _writable(workspace: Workspace, where: str) -> Channel:
-    channel = _readable(workspace, where)
-    if channel.is_archived:
-        raise ApiError("is_archived")
-    return channel
-
-
-def _readable(workspace: Workspace, where: str, *, member: bool = True) -> Channel:
-    channel = workspace.find_channel(where)
-    inside = channel is not None and BOT_USER_ID in channel.members
-    if channel is None or (channel.kind != "channel" and not inside):
-        raise ApiError("channel_not_found")  # a private channel is not even admitted to exist
-    if member and not inside:
-        raise ApiError("not_in_channel")
-    return channel
-
-
-def _own(channel: Channel, ts: str, *, error: str) -> Message:
-    message = channel.messages.get(ts)
-    if message is None:
-        raise ApiError("message_not_found")
-    if message.get("bot_id") != BOT_ID:
-        raise ApiError(error)
-    return message
-
-
 def _person(workspace: Workspace, who: str) -> Person:
     person = workspace.people.get(who)
     if person is None:
@@ -288,21 +268,15 @@ def _person(workspace: Workspace, who: str) -> Person:
     return person
 
 
-def _check_ts(ts: str, error: str) -> None:
-    if not _TS.fullmatch(ts):
-        message = f"[ERROR] {ts} is not a valid {error.removeprefix('invalid_')}"
-        raise ApiError(error, response_metadata={"messages": [message]})
-
-
 def _thread(workspace: Workspace, args: Args) -> tuple[Channel, str]:
-    channel = _readable(workspace, args.text("channel_id"))
+    channel = readable(workspace, args.text("channel_id"))
     args.needs("thread_ts")
-    _check_ts(args.text("thread_ts"), "invalid_thread_ts")
+    check_ts(args.text("thread_ts"), "invalid_thread_ts")
     return channel, args.text("thread_ts")
 
 
 def _reacted(workspace: Workspace, args: Args) -> tuple[Channel, Message, str]:
-    channel = _readable(workspace, args.text("channel"))
+    channel = readable(workspace, args.text("channel"))
     message = channel.messages.get(args.text("timestamp"))
     if message is None:
         raise ApiError("message_not_found")

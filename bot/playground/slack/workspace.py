@@ -70,6 +70,14 @@ class Status:
     until: float  # seconds of the server's clock
 
 
+@dataclass(slots=True, kw_only=True)
+class Streaming:
+    """A message that an app is streaming."""
+
+    until: float  # seconds of the server's clock
+    mode: str = ""  # the argument that brings its text, once there was any
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Something that a person could see changing."""
@@ -107,6 +115,7 @@ class Workspace:
         self.people: dict[str, Person] = {}
         self.channels: dict[str, Channel] = {}
         self.statuses: dict[tuple[str, str], Status] = {}
+        self.streams: dict[tuple[str, str], Streaming] = {}  # by channel and ts
         self.titles: dict[tuple[str, str], str] = {}
         self.prompts: dict[tuple[str, str], dict[str, Any]] = {}
         self.sessions: dict[tuple[str, str], str] = {}
