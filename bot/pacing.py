@@ -6,8 +6,9 @@ loop that waits is in `bot.turnstile`.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, repeat
 from math import inf
 from typing import Literal
 
@@ -52,9 +53,10 @@ AT_ONCE = 1.5
 # Seconds between two looks at what depends on the time that passes: at least and at most.
 MOMENT, GLANCE = 0.05, 0.25
 
-# Calls of one kind under way at a time: enough for twenty a second and more, and where Slack
+# Fresh calls of one kind under way at a time: enough for twenty a second and more, and where Slack
 # allows less than it documents, no more than these are refused before the first refusal is heard.
 UNDER_WAY = 5
+FRESH = 1.0  # seconds; a call that takes longer is slow, and holds nobody up
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Window:
         self._rises_at = inf
         self._answered: deque[float] = deque()
         self._under_way = 0
+        self._started: deque[float] = deque()
         self._held_until = -inf
 
     @property
@@ -120,12 +123,33 @@ class Window:
             return inf
         return min(self._answered[surplus] + self._period, self._rises_at)
 
+    def starts(self, now: float) -> Iterator[float]:
+        """When the next calls may start, each in its turn; infinite where only answers can tell."""
+        self._forget(now)
+        earliest = max(now, self._held_until)
+        free = self._believed - len(self._answered) - self._under_way
+        yield from repeat(earliest, max(0, free))
+        for answered in islice(self._answered, max(0, -free), None):
+            yield max(earliest, answered + self._period)
+        yield from repeat(inf)
+
     def frees_in(self, now: float) -> Iterator[float]:
         """In how many seconds each slot that is taken now frees, the soonest first."""
         return (answered + self._period - now for answered in self._answered)
 
-    def take(self) -> None:
+    def take(self, now: float) -> None:
         self._under_way += 1
+        self._started.append(now)
+
+    def is_busy(self, now: float) -> bool:
+        """Whether enough calls are out of which Slack has had no time yet to refuse one."""
+        return min(self._under_way, len(self.fresh(now))) >= UNDER_WAY
+
+    def fresh(self, now: float) -> Sequence[float]:
+        """When the calls of the latest `FRESH` seconds began."""
+        while self._started and self._started[0] + FRESH <= now:
+            self._started.popleft()
+        return self._started
 
     def answered(self, now: float) -> None:
         self._under_way -= 1
@@ -148,10 +172,6 @@ class Window:
 
     def is_idle(self, now: float) -> bool:
         return self.free(now) == self._documented
-
-    @property
-    def calls_under_way(self) -> int:
-        return self._under_way
 
     def _forget(self, now: float) -> None:
         while self._answered and self._answered[0] + self._period <= now:
@@ -238,6 +258,8 @@ class Pacer:
         times = [self._updates.next_free(now), self._posts.next_free(now)]
         outlook = self._outlook(now)
         times += [joined + TREND for joined in self._joined]
+        for window in (self._updates, self._posts):
+            times += [began + FRESH for began in window.fresh(now)]
         for claim in self._claims:
             if claim.wants == "chat.update" and not claim.must:
                 times += [max(claim.quiet_until, outlook.next_interim_edit)]
@@ -260,6 +282,12 @@ class Pacer:
         for channel in [name for name, at in self._posted_at.items() if at + CHANNEL_MEMORY < now]:
             del self._posted_at[channel]
 
+    def returned(self, claim: Claim, call: Call) -> None:
+        """A granted call was not made."""
+        claim.is_beginning = False
+        for window in self._windows(claim, call):
+            window.returned()
+
     def refused(self, claim: Claim, call: Call, now: float, *, retry_after: float) -> None:
         """Slack answered 429: nobody makes this call before ``retry_after`` seconds are over.
 
@@ -281,18 +309,31 @@ class Pacer:
         return now < posted_at + CHANNEL_MEMORY or self._posts.accepted(now) < FEWEST_POSTS
 
     def late(self, now: float) -> list[Claim]:
-        """The last edits that cannot start within `LATE` seconds, unless they can but wait."""
-        if self._updates.free(now) > 0 or self._updates.next_free(now) <= now + LATE:
-            return []
-        return [
-            claim
-            for claim in self._claims
-            if claim.must and claim.wants == "chat.update" and not claim.can_but_wait
-        ]
+        """The last edits that cannot start within `LATE` seconds and would be posted sooner."""
+        waiting = [claim for claim in self._claims if claim.must and claim.wants == "chat.update"]
+        late: list[Claim] = []
+        starts = self._updates.starts(now)
+        for claim, start in zip(
+            sorted(waiting, key=lambda claim: claim.since), starts, strict=False
+        ):
+            is_late = start > now + LATE and not claim.can_but_wait
+            if is_late and self._post_starts(claim, late, now) < start:
+                late.append(claim)
+        return late
+
+    def _post_starts(self, claim: Claim, late: list[Claim], now: float) -> float:
+        """When a post in place of the edit may start, behind those that its channel has to take."""
+        every = self._limits.posts_in_channel_every
+        ahead = sum(other.channel == claim.channel for other in late) + sum(
+            other.must and other.wants == "chat.postMessage" and other.channel == claim.channel
+            for other in self._claims
+        )
+        free = min(next(self._channel(claim).starts(now)), now + every)
+        return max(next(self._posts.starts(now)), free + ahead * every)
 
     def _may(self, claim: Claim, outlook: "_Outlook", now: float) -> bool:
         for window in self._windows(claim, claim.wants):
-            if window.free(now) <= 0 or window.calls_under_way >= UNDER_WAY:
+            if window.free(now) <= 0 or window.is_busy(now):
                 return False
         if claim.must:
             return True
@@ -306,7 +347,7 @@ class Pacer:
         claim.quiet_until = now + QUICKEST_EDIT
         claim.is_beginning = claim.wants == "chat.postMessage" and not claim.must
         for window in self._windows(claim, claim.wants):
-            window.take()
+            window.take(now)
         claim.wants = None
 
     def _begins_at(self, claim: Claim, outlook: "_Outlook", now: float) -> float:

@@ -186,6 +186,7 @@ class Reply:
         if step is None:
             return
         self._claim.must = step.part.is_final
+        self._claim.can_but_wait = step.part.is_last and self._shows_all(step)
         try:
             async with self._turnstile.passing(self._claim, step.call):
                 now = self._next_step(draft)  # the draft has grown while this waited
@@ -206,17 +207,23 @@ class Reply:
         step = self._next_step(draft)
         if step is None:
             return
-        standing = self._messages[step.number].part
-        if standing and standing.text == step.part.text and not standing.notice:
-            self._claim.can_but_wait = not step.part.notice  # nobody misses anything
-        if self._claim.can_but_wait:
+        if self._shows_all(step):
+            self._messages[step.number].part = step.part
             return
+        standing = self._messages[step.number].part
         event(log, "edit.late", channel=self._question.channel)
         if standing and draft.seal(step.number, standing):
             self._messages[step.number].part = draft.parts()[step.number]
         else:
             self._strand(step.number)
         self._note_open_message()
+
+    def _shows_all(self, step: _Step) -> bool:
+        """Whether the edit would change nothing that one can see."""
+        standing = self._messages[step.number].part if step.ts else None
+        if standing is None:
+            return False
+        return (standing.text, standing.notice) == (step.part.text, step.part.notice)
 
     def _strand(self, number: int) -> None:
         """Gives these messages up: they are deleted when all stands elsewhere."""

@@ -70,7 +70,7 @@ class Turnstile:
             await granted
         except (asyncio.CancelledError, Late):
             if claim.wants is None:  # granted in the same moment, or before this was heard
-                self._pacer.answered(claim, call, _now())
+                self._pacer.returned(claim, call)
             claim.wants = None
             self._waiting.pop(claim, None)
             self.turn()
@@ -107,7 +107,7 @@ class Budget:
             while self._window.free(_now()) <= 0:
                 frees_in = self._window.next_free(_now()) - _now()
                 await asyncio.sleep(min(max(frees_in, 0.01), MOMENT))
-            self._window.take()
+            self._window.take(_now())
         try:
             yield
         except RateLimited as error:

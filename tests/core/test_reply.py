@@ -431,7 +431,7 @@ async def test_rest_is_posted_at_once_where_all_edits_are_made() -> None:
     turnstile = updates_only(10)
     answer = Answer(chat, *growing(6), turnstile=turnstile)
     for _ in range(10):
-        asyncio.get_running_loop().call_later(5.9, turnstile._pacer._updates.take)
+        asyncio.get_running_loop().call_later(5.9, turnstile._pacer._updates.take, 0.0)
 
     await answer.is_shown()
 

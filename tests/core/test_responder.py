@@ -230,8 +230,8 @@ async def test_rate_limited_edit_is_not_repeated() -> None:
 
     await responder(model, chat).answer(question())
 
-    assert chat.history == ["a" * 20, "a" * 20 + "bcd"]
-    assert chat.times("update") == [1001.5, 1013.5]
+    assert chat.history == ["a" * 20, *["a" * 20 + text for text in ("bc", "bcd", "bcd")]]
+    assert chat.times("update") == [1001.5, 1006.5, 1009.5, 1013.5]
 
 
 @pytest.mark.parametrize("method", ["post", "update"])

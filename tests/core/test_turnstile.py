@@ -221,7 +221,7 @@ async def test_last_edit_that_finds_no_slot_is_late_at_once() -> None:
 
 async def test_last_edits_that_wait_are_late_when_slack_refuses_another() -> None:
     street = Street()
-    refused = street.call("refused", takes=1, error=RateLimited("Slack", 20.0))
+    refused = street.call("refused", takes=0.5, error=RateLimited("Slack", 20.0))
     calls = [street.call(f"under way {n}", takes=3) for n in range(4)]
     waits = street.call("waits", street.claim(can_but_wait=False))
 
