@@ -440,6 +440,19 @@ async def test_rest_is_posted_at_once_where_all_edits_are_made() -> None:
     assert answer.shown_at - answer.ended_at < 0.3
 
 
+async def test_next_part_does_not_wait_for_an_edit_that_would_change_nothing() -> None:
+    chat = FakeChat(latency=0.05)
+    chat.errors["update"] = [None, refused()]
+    first = ("word " * 38).strip()
+    script = (first[:100], 1.0, first[100:] + "\n\n", 3.0, "other " * 30, 0.5, "end words here.")
+    answer = Answer(chat, *script, limit=200)
+
+    await answer.is_shown()
+
+    assert " ".join(chat.screen).split() == answer.text.split()
+    assert answer.shown_at - answer.ended_at < 3.0
+
+
 async def test_answer_sealed_within_a_word_is_posted_anew_and_the_old_message_deleted() -> None:
     chat = FakeChat(latency=0.08)
     chat.errors["update"] = [None, refused()]
