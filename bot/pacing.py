@@ -106,7 +106,7 @@ class Window:
         self._forget(now)
         if now < self._held_until:
             return 0
-        return self._believed - len(self._answered) - self._under_way
+        return self._unused
 
     def accepted(self, now: float) -> int:
         """Calls whose slots are not free again."""
@@ -118,7 +118,7 @@ class Window:
         if now < self._held_until:
             return self._held_until
         # When the belief was lowered, more than one old call has to leave first.
-        surplus = max(0, len(self._answered) + self._under_way - self._believed)
+        surplus = max(0, -self._unused)
         if len(self._answered) <= surplus:
             return inf
         return min(self._answered[surplus] + self._period, self._rises_at)
@@ -127,9 +127,8 @@ class Window:
         """When the next calls may start, each in its turn; infinite where only answers can tell."""
         self._forget(now)
         earliest = max(now, self._held_until)
-        free = self._believed - len(self._answered) - self._under_way
-        yield from repeat(earliest, max(0, free))
-        for answered in islice(self._answered, max(0, -free), None):
+        yield from repeat(earliest, max(0, self._unused))
+        for answered in islice(self._answered, max(0, -self._unused), None):
             yield max(earliest, answered + self._period)
         yield from repeat(inf)
 
@@ -169,6 +168,11 @@ class Window:
         shown = max(len(self._answered), self._documented // LEAST_SHARE, 1)
         self._believed = min(self._believed, shown)
         self._rises_at = max(now, until) + self._patience
+
+    @property
+    def _unused(self) -> int:
+        """Slots that nothing holds; below 0 where the belief was lowered meanwhile."""
+        return self._believed - len(self._answered) - self._under_way
 
     def is_idle(self, now: float) -> bool:
         return self.free(now) == self._documented

@@ -13,39 +13,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.playground.slack import LocalSlack
 from bot.playground.slack.screen import StillSubmitting
 from bot.playground.slack.workspace import Change
+from tests.wire.conftest import Clock
 
 HASTY = (0.1, 0.0, 0.0, 0.0)  # seconds to wait for an ack, and pauses; Slack's are 3 s and minutes
 
 Payload = dict[str, Any]
-
-
-class Clock:
-    """Seconds that pass only when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def slack(clock: Clock) -> AsyncIterator[LocalSlack]:
-    async with LocalSlack(clock=clock) as slack:
-        yield slack
-
-
-@pytest.fixture
-async def client(slack: LocalSlack) -> AsyncIterator[AsyncWebClient]:
-    async with aiohttp.ClientSession() as session:
-        yield AsyncWebClient(
-            token=slack.bot_token, base_url=slack.api_url, session=session, retry_handlers=[]
-        )
 
 
 class Seen:

@@ -1,9 +1,7 @@
 """Text streaming in the local Slack, seen through the real Slack SDK and its ``chat_stream``."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.models.blocks import DividerBlock
@@ -18,36 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.playground.slack import LocalSlack
 from bot.playground.slack.limits import Limits
 from bot.playground.slack.streams import LONGEST_STREAM
-
-
-class Clock:
-    """Seconds that pass only when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def slack(clock: Clock) -> AsyncIterator[LocalSlack]:
-    async with LocalSlack(clock=clock) as slack:
-        yield slack
-
-
-@pytest.fixture
-async def client(slack: LocalSlack) -> AsyncIterator[AsyncWebClient]:
-    async with aiohttp.ClientSession() as session:
-        yield AsyncWebClient(
-            token=slack.bot_token, base_url=slack.api_url, session=session, retry_handlers=[]
-        )
-
+from tests.wire.conftest import Clock
 
 TO_ANA: dict[str, Any] = {"recipient_team_id": "T0LOCAL", "recipient_user_id": "U0ANA"}
 
