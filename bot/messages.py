@@ -1,8 +1,9 @@
 """The values that flow from a Slack event to an answer and its cost. No SDK inside."""
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 Role = Literal["system", "user", "assistant"]
@@ -60,6 +61,28 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """The durable record of answering one question. It holds ids, never text."""
+
+    key: TurnKey
+    thread_ts: str
+    user: str
+    place: int  # in the order in which questions were accepted
+    accepted_at: datetime  # UTC
+    attempts: int = 0  # begun so far, by any process
+    messages: tuple[str, ...] = ()  # the ts of what stands of the reply
+    is_next: bool = False  # no earlier turn of its thread was unfinished when this was read
+    is_resumed: bool = False  # another process accepted it, or this one before a restart
+
+    @property
+    def thread(self) -> tuple[str, str, str]:
+        return (self.key.team, self.key.channel, self.thread_ts)
+
+    def now_next(self) -> "Turn":
+        return replace(self, is_next=True)
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
     """One message as chat completion APIs take it."""
 
@@ -98,11 +121,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class UsageRecord:
-    """What one answer cost. It holds ids and numbers, never anybody's words.
+    """What one attempt at an answer cost. It holds ids and numbers, never anybody's words.
 
-    ``attempts`` counts the requests to the model whose stream began or failed. ``usage`` is what
-    the provider reported, summed over them: a stream that broke reports nothing, so where there
-    was more than one attempt the sum is a lower bound.
+    An answer has more than one attempt only where a process died before it was finished.
+    ``requests`` counts those to the model whose stream began or failed.
     """
 
     at: datetime  # UTC, when the answer ended
@@ -112,8 +134,13 @@ class UsageRecord:
     usage: Usage
     seconds_to_first_delta: float | None
     seconds: float
-    attempts: int
+    requests: int
     outcome: Outcome
+    attempt: int = 1
+    purpose: str = "answer"  # or what a helper call to the model was for
+    is_estimate: bool = False  # at least one stream ended without a report of its tokens
+    cost: Decimal | None = None  # US dollars; None: the model has no known price
+    priced_on: str | None = None  # the date of the price table, as YYYY-MM-DD
 
     def fields(self) -> dict[str, Any]:
         """The record flat, for a log line."""
@@ -121,15 +148,20 @@ class UsageRecord:
             "team": self.key.team,
             "channel": self.key.channel,
             "ts": self.key.ts,
+            "attempt": self.attempt,
+            "purpose": self.purpose,
             "user": self.user,
             "model": self.model,
             "input_tokens": self.usage.input_tokens,
             "cached_tokens": self.usage.cached_tokens,
             "output_tokens": self.usage.output_tokens,
             "reasoning_tokens": self.usage.reasoning_tokens,
+            "is_estimate": self.is_estimate,
+            "cost": self.cost,
+            "priced_on": self.priced_on,
             "seconds_to_first_delta": self.seconds_to_first_delta,
             "seconds": self.seconds,
-            "attempts": self.attempts,
+            "requests": self.requests,
             "outcome": self.outcome,
         }
 

@@ -260,7 +260,7 @@ class Responder:
             usage=meter.usage,
             seconds_to_first_delta=None if first is None else first - meter.started,
             seconds=ended - meter.started,
-            attempts=meter.attempts,
+            requests=meter.attempts,
             outcome=meter.outcome,
         )
         event(log, "answer.finished", **record.fields())

@@ -41,7 +41,7 @@ class Settings:
     openai_context_tokens: int
     openai_timeout: float  # seconds of silence
     system_prompt: str
-    database_url: str
+    database_url: str = field(repr=False)  # it may hold a password
     host: str
     port: int | None
     log_level: str
@@ -102,16 +102,25 @@ class Settings:
 
 
 def database_url(text: str) -> str:
-    """The URL with its asynchronous driver. ``bot.db`` alone is a SQLite file."""
-    if text.startswith(("postgres://", "postgresql://", "postgresql+")):
-        raise ValueError("names a PostgreSQL server; this version keeps its data in SQLite only")
+    """The URL as `bot.store` takes it. ``bot.db`` alone is a SQLite file."""
+    if text.startswith(("postgres://", "postgresql://")):
+        return _postgres_url(text)
     scheme, _, rest = text.partition("://") if "://" in text else ("sqlite", "", f"/{text}")
     path, _, query = rest.partition("?")
     if scheme not in ("sqlite", "sqlite+aiosqlite") or path[:1] not in ("", "/"):
-        raise ValueError("must look like sqlite:///path/to/bot.db")
+        raise ValueError("must look like sqlite:///path/to/bot.db or postgresql://host/database")
     if path in ("", "/") or ":memory:" in path or "mode=memory" in query:
         raise ValueError("must name a file: in memory everything is lost at each restart")
     return f"sqlite+aiosqlite://{rest}"
+
+
+def _postgres_url(text: str) -> str:
+    """As platforms give it, less what only libpq understands."""
+    parts = urlsplit("postgresql" + text[text.index(":") :])
+    if not (parts.hostname or "host=" in parts.query):
+        raise ValueError("must name a host: postgresql://user:password@host/database")
+    kept = [pair for pair in parts.query.split("&") if not pair.startswith("channel_binding=")]
+    return parts._replace(query="&".join(kept)).geturl()
 
 
 DEFAULT_DATABASE = database_url("bot.db")

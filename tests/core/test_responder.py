@@ -335,7 +335,7 @@ async def test_thread_that_may_not_be_read_is_said_and_costs_nothing() -> None:
 
     assert chat.screen == [in_brackets(errors.ThreadUnreadable)]
     assert model.asked == []
-    assert (ledger.records[0].outcome, ledger.records[0].attempts) == ("failed", 0)
+    assert (ledger.records[0].outcome, ledger.records[0].requests) == ("failed", 0)
 
 
 async def test_thread_that_slack_does_not_give_for_long_is_said() -> None:
@@ -382,7 +382,7 @@ async def test_model_is_asked_again_and_the_answer_comes(error: Transient) -> No
     assert chat.screen == [WORDS.rstrip()]
     assert model.closed == 3
     record = ledger.records[0]
-    assert (record.outcome, record.attempts, record.usage) == ("complete", 3, USAGE)
+    assert (record.outcome, record.requests, record.usage) == ("complete", 3, USAGE)
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ async def test_model_that_goes_on_failing_is_given_up_with_a_sentence_beneath_th
 
     assert chat.screen == [f"{WORDS.rstrip()}\n[{error.sentence}]"]
     assert len(model.asked) == 5
-    assert (ledger.records[0].outcome, ledger.records[0].attempts) == ("failed", 5)
+    assert (ledger.records[0].outcome, ledger.records[0].requests) == ("failed", 5)
 
 
 async def test_model_that_never_begins_is_given_up_with_a_sentence() -> None:
@@ -417,7 +417,7 @@ async def test_retry_after_of_more_than_a_minute_is_not_waited_for() -> None:
     await responder(FakeModel([error]), chat, ledger).answer(question())
 
     assert chat.screen == [f"[{error.sentence}]"]
-    assert (ledger.records[0].attempts, ledger.records[0].seconds) == (1, 0.0)
+    assert (ledger.records[0].requests, ledger.records[0].seconds) == (1, 0.0)
 
 
 async def test_what_the_answer_waits_for_is_told_in_the_status_before_the_first_words() -> None:
@@ -553,7 +553,7 @@ async def test_question_too_long_is_asked_once_more_with_less() -> None:
     assert second < 0.7 * first
     assert chat.screen[0].startswith(WORDS.rstrip())
     assert "I left out" in chat.screen[0]
-    assert (ledger.records[0].outcome, ledger.records[0].attempts) == ("complete", 2)
+    assert (ledger.records[0].outcome, ledger.records[0].requests) == ("complete", 2)
 
 
 async def test_question_too_long_twice_is_said() -> None:
@@ -563,7 +563,7 @@ async def test_question_too_long_twice_is_said() -> None:
     await responder(model, chat, ledger).answer(question("word " * 1000))
 
     assert in_brackets(QuestionTooLong)[1:-1] in chat.screen[0]
-    assert (ledger.records[0].outcome, ledger.records[0].attempts) == ("failed", 2)
+    assert (ledger.records[0].outcome, ledger.records[0].requests) == ("failed", 2)
 
 
 # -- mistakes of our own
@@ -687,7 +687,7 @@ async def test_record_says_what_the_answer_took() -> None:
     (record,) = ledger.records
     assert record.key == question(channel="C7").key
     assert (record.user, record.model) == ("UANA", "fake-model")
-    assert (record.usage, record.outcome, record.attempts) == (USAGE, "complete", 1)
+    assert (record.usage, record.outcome, record.requests) == (USAGE, "complete", 1)
     assert record.seconds_to_first_delta == 1.5
     assert record.seconds == 3.5
     assert record.at.tzinfo is not None
@@ -716,7 +716,7 @@ async def test_tokens_of_all_attempts_are_summed() -> None:
     await responder(model, FakeChat(), ledger).answer(question())
 
     assert ledger.records[0].usage == USAGE + USAGE
-    assert ledger.records[0].attempts == 2
+    assert ledger.records[0].requests == 2
 
 
 async def test_first_delta_is_that_of_the_first_attempt_that_wrote() -> None:
@@ -790,7 +790,7 @@ async def test_interrupted_while_it_reads_the_thread_it_says_so() -> None:
 
     assert chat.screen == [in_brackets(Interrupted)]
     assert model.asked == []
-    assert (ledger.records[0].outcome, ledger.records[0].attempts) == ("stopped", 0)
+    assert (ledger.records[0].outcome, ledger.records[0].requests) == ("stopped", 0)
 
 
 async def test_interrupted_while_it_waits_to_ask_again_it_says_so() -> None:

@@ -19,7 +19,7 @@ RECORD = UsageRecord(
     usage=Usage(1_200, 0, 80, None),
     seconds_to_first_delta=0.41234,
     seconds=2.5,
-    attempts=1,
+    requests=1,
     outcome="complete",
 )
 
@@ -89,7 +89,7 @@ def test_record_reads_as_lines_of_name_and_value() -> None:
         ["reasoning_tokens", "unknown"],
         ["seconds_to_first_delta", "0.41"],
         ["seconds", "2.50"],
-        ["attempts", "1"],
+        ["requests", "1"],
         ["outcome", "complete"],
     ]
 

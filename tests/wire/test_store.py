@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.messages import Question, TurnKey, Usage, UsageRecord
 from bot.settings import database_url
-from bot.store import Store, opened, schema, sqlite_path
+from bot.store import Store, opened, sqlite_path
+from bot.store.schema import schema
 from bot.usage import Total
 
 SECRET = "the merger with Initech"
@@ -28,7 +29,7 @@ RECORD = UsageRecord(
     usage=Usage(input_tokens=100, cached_tokens=40, output_tokens=20, reasoning_tokens=5),
     seconds_to_first_delta=0.5,
     seconds=2.25,
-    attempts=1,
+    requests=1,
     outcome="complete",
 )
 

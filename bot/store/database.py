@@ -1,0 +1,113 @@
+"""One database, opened: SQLite for one process, PostgreSQL for several replicas."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bot.store.ledger import Ledger
+from bot.store.migrations import upgrade
+from bot.store.turns import Turns
+
+# Seconds to connect, and for one statement: a database that takes longer counts as lost.
+CONNECT_WITHIN = 5.0
+STATEMENT_WITHIN = 10.0
+
+# Connections of one replica. Each is used for milliseconds at a time.
+CONNECTIONS = 5
+
+
+class Store:
+    """The database: `turns` and `ledger` over one engine."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.turns = Turns(engine)
+        self.ledger = Ledger(engine)
+
+
+@asynccontextmanager
+async def opened(database_url: str) -> AsyncIterator[Store]:
+    """The store, its tables brought to their newest form.
+
+    :raises sqlalchemy.exc.SQLAlchemyError: it cannot be opened, or is no database.
+    """
+    engine = await _engine(database_url)
+    try:
+        async with engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
+            await connection.run_sync(upgrade)
+        yield Store(engine)
+    except (OSError, asyncpg.PostgresError) as error:  # of a connection that was never made
+        raise DBAPIError(None, None, error) from error
+    finally:
+        await engine.dispose()
+
+
+def is_postgres(database_url: str) -> bool:
+    return database_url.startswith("postgresql")
+
+
+def sqlite_path(database_url: str) -> str:
+    """The file that `bot.settings.database_url` made sure of."""
+    path = make_url(database_url).database
+    assert path
+    return path
+
+
+async def connect(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection of its own; asyncpg reads the URL, with all that libpq's may hold."""
+    return await asyncpg.connect(
+        database_url, timeout=CONNECT_WITHIN, command_timeout=STATEMENT_WITHIN
+    )
+
+
+async def _engine(database_url: str) -> AsyncEngine:
+    if is_postgres(database_url):
+        return create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=lambda: connect(database_url),
+            pool_size=CONNECTIONS,
+            max_overflow=CONNECTIONS,
+            pool_use_lifo=True,
+        )
+    await asyncio.to_thread(_prepare_file, sqlite_path(database_url))
+    # One connection: SQLite takes one writer, and a queue here is fairer than its busy time-out.
+    engine = create_async_engine(database_url, pool_size=1, max_overflow=0)
+    event.listen(engine.sync_engine, "connect", _set_pragmas)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _prepare_file(path: str) -> None:
+    """Switches write-ahead logging on for good: reports read while the bot writes.
+
+    Not through the engine: where a file cannot be opened, or is no database, aiosqlite's thread
+    outlives the event loop and prints its own traceback.
+    """
+    try:
+        with closing(sqlite3.connect(path, uri=path.startswith("file:"))) as file:
+            file.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.Error as error:
+        raise DBAPIError(None, None, error) from error
+
+
+def _set_pragmas(connection: Any, _: Any) -> None:
+    # The driver would begin transactions by itself, but not before it reads or makes tables.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # FULL: what was acknowledged survives a power cut.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA busy_timeout=5000")
+    cursor.close()
+
+
+def _begin(connection: Any) -> None:
+    # IMMEDIATE where a transaction reads before it writes: it would be refused in between.
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))

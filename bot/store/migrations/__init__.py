@@ -1,0 +1,30 @@
+"""Brings a database to the newest schema, from any earlier one, also when several start at once."""
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, inspect, text
+
+# The newest of `versions`: a test holds it to the files. A database that has it is let alone.
+HEAD = "0002"
+
+# One process migrates, the others wait: this number's lock, for all databases of the server.
+LOCK = 0x6C6C6D626F74  # "llmbot"
+
+
+def upgrade(connection: Connection) -> None:
+    """Within the connection's transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    if _version(connection) == HEAD:
+        return
+    config = Config()
+    config.set_main_option("script_location", "bot.store:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalar(text("SELECT version_num FROM alembic_version"))

@@ -1,0 +1,88 @@
+"""The tables as they are now; how they came to be is in `migrations`."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    text,
+)
+
+schema = MetaData()
+
+# SQLite numbers the rows of a table by itself only where the key is an INTEGER.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+turns = Table(
+    "turns",
+    schema,
+    Column("place", Number, primary_key=True),  # in the order in which they were accepted
+    Column("team", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("ts", String, nullable=False),
+    Column("thread_ts", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("accepted_at", DateTime, nullable=False, server_default=func.now()),  # UTC
+    Column("owner", String),  # the replica that answers it; NULL: none
+    Column("attempts", Integer, nullable=False, server_default="0"),  # begun by any process
+    Column("messages", JSON, nullable=False, server_default="[]"),  # the ts of the reply's
+    Column("finished_at", DateTime),  # UTC
+    Column("outcome", String),
+    UniqueConstraint("team", "channel", "ts", name="turns_by_message"),
+)
+
+# What is under way, however many turns have passed.
+Index(
+    "turns_unfinished",
+    turns.c.team,
+    turns.c.channel,
+    turns.c.thread_ts,
+    turns.c.place,
+    sqlite_where=text("finished_at IS NULL"),
+    postgresql_where=text("finished_at IS NULL"),
+)
+
+usage = Table(
+    "usage",
+    schema,
+    Column("id", Number, primary_key=True),
+    Column("at", DateTime, nullable=False),  # UTC
+    Column("team", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("ts", String, nullable=False),  # of the question
+    Column("attempt", Integer, nullable=False, server_default="1"),  # of the turn
+    Column("purpose", String, nullable=False, server_default="answer"),
+    Column("user", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("input_tokens", Integer),  # NULL where nobody knows
+    Column("cached_tokens", Integer),
+    Column("output_tokens", Integer),
+    Column("reasoning_tokens", Integer),
+    Column("is_estimate", Boolean, nullable=False, server_default=text("false")),
+    Column("cost", BigInteger),  # millionths of a millionth of a US dollar; NULL: no known price
+    Column("priced_on", String),  # the date of the price table
+    Column("seconds_to_first_delta", Float),
+    Column("seconds", Float, nullable=False),
+    Column("requests", Integer, nullable=False),  # to the model
+    Column("outcome", String, nullable=False),
+    UniqueConstraint("team", "channel", "ts", "attempt", "purpose", name="usage_once"),
+)
+
+Index("usage_by_time", usage.c.at)
+
+# One row for each kind of Slack call and workspace, which several replicas draw from.
+budgets = Table(
+    "budgets",
+    schema,
+    Column("name", String, primary_key=True),
+    Column("state", JSON, nullable=False),
+)

@@ -1,0 +1,203 @@
+"""The questions that were accepted, each once, and how far their answers are."""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Update,
+    and_,
+    case,
+    exists,
+    false,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.messages import Outcome, Question, Turn, TurnKey, UsageRecord
+from bot.store.ledger import recording
+from bot.store.schema import turns
+
+UNFINISHED = turns.c.finished_at.is_(None)
+
+# PostgreSQL's NOTIFY channel: "team:channel:thread_ts" where a turn ended, "" where turns were
+# given up.
+NEWS = "llmbot_turns"
+
+# How many turns one replica takes over at a time, so that the living share those of the dead.
+TAKEN_AT_ONCE = 20
+
+
+class Turns:
+    """The table of turns, as one process, its ``owner``, reads and writes it.
+
+    Every call raises SQLAlchemyError where the database cannot be reached.
+    """
+
+    def __init__(self, engine: AsyncEngine, owner: str = "this process") -> None:
+        self._engine = engine
+        self._is_postgres = engine.dialect.name == "postgresql"
+        self.owner = owner
+
+    async def accept(self, question: Question) -> Turn | None:
+        """Writes the question down; None where it had been before.
+
+        Committed when this returns, so the event may be acknowledged.
+        """
+        now = _now()
+        row = {
+            "team": question.team,
+            "channel": question.channel,
+            "ts": question.ts,
+            "thread_ts": question.thread_ts,
+            "user": question.user,
+            "accepted_at": now,
+            "owner": self.owner,
+        }
+        async with self._engine.begin() as connection:
+            await self._lock_thread(connection, question)
+            place = await connection.scalar(self._inserting(row))
+            if place is None:
+                return None
+            turn = Turn(
+                key=question.key,
+                thread_ts=question.thread_ts,
+                user=question.user,
+                place=place,
+                accepted_at=now.replace(tzinfo=UTC),
+            )
+            is_behind = await connection.scalar(_is_behind(turn))
+        return turn if is_behind else turn.now_next()
+
+    async def is_next(self, turn: Turn) -> bool:
+        """Whether no earlier turn of its thread is unfinished."""
+        async with self._engine.connect() as connection:
+            return not await connection.scalar(_is_behind(turn))
+
+    async def begin(self, turn: Turn, record: UsageRecord) -> None:
+        """Counts an attempt, and what it is expected to use at least, should this process die."""
+        async with self._engine.begin() as connection:
+            await connection.execute(self._mine([turn.key]).values(attempts=record.attempt))
+            await connection.execute(recording(record, connection.dialect.name))
+
+    async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
+        """The ``ts`` of the reply's messages as they stand now."""
+        async with self._engine.begin() as connection:
+            await connection.execute(self._mine([key]).values(messages=list(messages)))
+
+    async def finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> None:
+        """The turn is over, and what its last attempt used; None: the model was not asked."""
+        ended = self._mine([turn.key]).values(finished_at=_now(), outcome=outcome)
+        async with self._engine.begin() as connection:
+            await connection.execute(ended)
+            if record:
+                await connection.execute(recording(record, connection.dialect.name))
+            await self._tell(connection, ":".join(turn.thread))
+
+    async def release(self, keys: Collection[TurnKey], cut_short: Collection[TurnKey]) -> None:
+        """Gives turns up, for whoever takes them. What was ``cut_short`` on purpose is no
+        failed attempt."""
+        begun = case((_is_one_of(cut_short), turns.c.attempts - 1), else_=turns.c.attempts)
+        async with self._engine.begin() as connection:
+            await connection.execute(self._mine(keys).values(owner=None, attempts=begun))
+            await self._tell(connection, "")
+
+    async def others(self) -> list[str | None]:
+        """Who else owns unfinished turns; None where nobody does."""
+        query = select(turns.c.owner).where(
+            UNFINISHED, or_(turns.c.owner.is_(None), turns.c.owner != self.owner)
+        )
+        async with self._engine.connect() as connection:
+            return list(await connection.scalars(query.distinct()))
+
+    async def take_over(self, owner: str | None) -> list[Turn]:
+        """Some unfinished turns of an owner that is no more, the oldest first; now this one's."""
+        theirs = (
+            select(turns.c.place)
+            .where(UNFINISHED, turns.c.owner.is_not_distinct_from(owner))
+            .order_by(turns.c.place)
+            .limit(TAKEN_AT_ONCE)
+            .with_for_update(skip_locked=True)
+        )
+        return await self._taken(turns.c.place.in_(theirs))
+
+    async def take_all(self) -> list[Turn]:
+        """All unfinished turns, whoever's: where no other process can be alive."""
+        return await self._taken(UNFINISHED)
+
+    async def win_back(self, keys: Collection[TurnKey], *, earlier_owner: str) -> list[Turn]:
+        """Those of them that nobody has taken over; now this owner's."""
+        return await self._taken(and_(UNFINISHED, turns.c.owner == earlier_owner, _is_one_of(keys)))
+
+    async def _taken(self, which: ColumnElement[bool]) -> list[Turn]:
+        taking = update(turns).where(which).values(owner=self.owner).returning(turns)
+        async with self._engine.begin() as connection:
+            rows = (await connection.execute(taking)).all()
+        return sorted(map(_turn, rows), key=lambda turn: turn.place)
+
+    def _mine(self, keys: Collection[TurnKey]) -> Update:
+        """Nothing where another has taken over meanwhile, or has finished."""
+        return update(turns).where(UNFINISHED, turns.c.owner == self.owner, _is_one_of(keys))
+
+    def _inserting(self, row: dict[str, Any]) -> Any:
+        insert = postgresql.insert if self._is_postgres else sqlite.insert
+        return insert(turns).values(row).on_conflict_do_nothing().returning(turns.c.place)
+
+    async def _lock_thread(self, connection: AsyncConnection, question: Question) -> None:
+        """So that the order of places is the order of commits, whichever replica accepts."""
+        if self._is_postgres:
+            thread = f"{question.team}:{question.channel}:{question.thread_ts}"
+            lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:thread, 0))")
+            await connection.execute(lock, {"thread": thread})
+
+    async def _tell(self, connection: AsyncConnection, news: str) -> None:
+        if self._is_postgres:
+            tell = text("SELECT pg_notify(:channel, :news)")
+            await connection.execute(tell, {"channel": NEWS, "news": news})
+
+
+def _is_behind(turn: Turn) -> Select[tuple[bool]]:
+    team, channel, thread_ts = turn.thread
+    return select(
+        exists().where(
+            turns.c.team == team,
+            turns.c.channel == channel,
+            turns.c.thread_ts == thread_ts,
+            turns.c.place < turn.place,
+            UNFINISHED,
+        )
+    )
+
+
+def _is_one_of(keys: Collection[TurnKey]) -> ColumnElement[bool]:
+    return or_(
+        false(),
+        *(
+            and_(turns.c.team == key.team, turns.c.channel == key.channel, turns.c.ts == key.ts)
+            for key in keys
+        ),
+    )
+
+
+def _turn(row: Row[Any]) -> Turn:
+    return Turn(
+        key=TurnKey(row.team, row.channel, row.ts),
+        thread_ts=row.thread_ts,
+        user=row.user,
+        place=row.place,
+        accepted_at=row.accepted_at.replace(tzinfo=UTC),
+        attempts=row.attempts,
+        messages=tuple(row.messages),
+        is_resumed=True,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
