@@ -42,6 +42,7 @@ class Settings:
     openai_timeout: float  # seconds of silence
     system_prompt: str
     database_url: str = field(repr=False)  # it may hold a password
+    max_concurrent_answers: int
     host: str
     port: int | None
     log_level: str
@@ -92,6 +93,7 @@ class Settings:
             openai_timeout=read.optional("OPENAI_TIMEOUT", _number(1, 3_600), 120.0),
             system_prompt=read.optional("SYSTEM_PROMPT", str, DEFAULT_SYSTEM_PROMPT),
             database_url=read.optional("DATABASE_URL", database_url, DEFAULT_DATABASE),
+            max_concurrent_answers=read.optional("MAX_CONCURRENT_ANSWERS", _whole(1, 10_000), 200),
             host=read.optional("HOST", str, "0.0.0.0"),  # platforms route to any address
             port=port,
             log_level=read.optional("LOG_LEVEL", _level, "INFO"),

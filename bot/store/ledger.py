@@ -4,11 +4,11 @@ from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Update, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.messages import TurnKey, Usage, UsageRecord
+from bot.messages import Outcome, Turn, TurnKey, Usage, UsageRecord
 from bot.store.schema import usage
 from bot.usage import Total
 
@@ -57,6 +57,18 @@ class Ledger:
         async with self._engine.connect() as connection:
             row = (await connection.execute(query)).mappings().first()
         return _record(dict(row)) if row else None
+
+
+def ending(turn: Turn, outcome: Outcome) -> Update:
+    """The statement that corrects the outcome of a turn's latest attempt."""
+    name = {
+        "team": turn.key.team,
+        "channel": turn.key.channel,
+        "ts": turn.key.ts,
+        "attempt": turn.attempts,
+        "purpose": "answer",
+    }
+    return update(usage).filter_by(**name).values(outcome=outcome)
 
 
 def recording(record: UsageRecord, dialect: str) -> Any:

@@ -79,9 +79,9 @@ usage = Table(
 
 Index("usage_by_time", usage.c.at)
 
-# One row for each kind of Slack call and workspace, which several replicas draw from.
-budgets = Table(
-    "budgets",
+# What is left of Slack's limits, where several replicas share them: a row for each kind of call.
+calls = Table(
+    "calls",
     schema,
     Column("name", String, primary_key=True),
     Column("state", JSON, nullable=False),

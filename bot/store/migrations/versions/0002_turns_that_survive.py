@@ -61,7 +61,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("team", "channel", "ts", "attempt", "purpose", name="usage_once"),
     )
     op.create_table(
-        "budgets",
+        "calls",
         sa.Column("name", sa.String, primary_key=True),
         sa.Column("state", sa.JSON, nullable=False),
     )
