@@ -105,7 +105,7 @@ class Queue:
         """Begins no more answers: what waits is left to other processes, or to the next start."""
         self._is_open = False
         waiting = [entry for entry in self._entries.values() if not entry.is_running]
-        await self._end(waiting)
+        await _ended([entry.task for entry in waiting if entry.task])
         await self._release([entry.turn.key for entry in waiting])
 
     async def finished(self, *, within: float) -> bool:
@@ -114,20 +114,15 @@ class Queue:
             async with asyncio.timeout(within):
                 while tasks := self._tasks():
                     await asyncio.wait(tasks)
-        return not self._entries
+        return not self._tasks()
 
     async def abandon(self) -> None:
         """Ends what is still under way, without another word."""
-        await self._end(list(self._entries.values()))
+        await _ended(self._tasks())
 
     def _tasks(self) -> list[asyncio.Task[None]]:
-        return [entry.task for entry in self._entries.values() if entry.task]
-
-    async def _end(self, entries: list[_Entry]) -> None:
-        tasks = [entry.task for entry in entries if entry.task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """A question that is being written down counts: it will be acknowledged."""
+        return [*(entry.task for entry in self._entries.values() if entry.task), *self._beside]
 
     async def _accept(self, question: Question) -> None:
         thread = (question.team, question.channel, question.thread_ts)
@@ -229,3 +224,9 @@ class Queue:
             "I answer the questions of a thread one after the other. "
             "Yours comes next to those before it; I have not forgotten it."
         )
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -314,9 +314,9 @@ class Responder:
 
     def _end(self, task: asyncio.Task[None], draft: Draft, reply: Reply, meter: Meter) -> None:
         """Whatever ended the writing, the draft ends, and says why if it is not whole."""
+        error = None if task.cancelled() else task.exception()
         if meter.is_over:
             return
-        error = None if task.cancelled() else task.exception()
         if task.cancelled():
             meter.outcome, meter.is_handed_over = Interrupted.outcome, True
             draft.pause(Interrupted.sentence)

@@ -74,12 +74,12 @@ class SharedCalls:
     ) -> tuple[dict[str, Any], float]:
         """The rows, nobody else's until the transaction ends; and how far the server's clock is
         ahead of the loop's."""
-        rows = [{"name": self._name(name), "state": {}} for name in sorted(names)]
+        rows = [{"call": self._name(name), "state": {}} for name in sorted(names)]
         await connection.execute(insert(calls).on_conflict_do_nothing(), rows)
         query = (
-            select(calls.c.name, calls.c.state, CLOCK)
-            .where(calls.c.name.in_([row["name"] for row in rows]))
-            .order_by(calls.c.name)
+            select(calls.c.call, calls.c.state, CLOCK)
+            .where(calls.c.call.in_([row["call"] for row in rows]))
+            .order_by(calls.c.call)
             .with_for_update()
         )
         found = (await connection.execute(query)).all()
@@ -89,7 +89,7 @@ class SharedCalls:
 
     async def _save(self, connection: AsyncConnection, states: Mapping[str, Any]) -> None:
         saving = (
-            update(calls).where(calls.c.name == bindparam("row")).values(state=bindparam("now"))
+            update(calls).where(calls.c.call == bindparam("row")).values(state=bindparam("now"))
         )
         await connection.execute(
             saving, [{"row": self._name(name), "now": state} for name, state in states.items()]

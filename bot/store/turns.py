@@ -90,7 +90,7 @@ class Turns:
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         """The ``ts`` of the reply's messages as they stand now."""
         async with transaction(self._engine) as connection:
-            await connection.execute(self._mine([key]).values(messages=list(messages)))
+            await connection.execute(self._mine([key]).values(reply=list(messages)))
 
     async def finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> None:
         """The turn is over, and what its last attempt used.
@@ -205,7 +205,7 @@ def _turn(row: Row[Any]) -> Turn:
         place=row.place,
         accepted_at=row.accepted_at.replace(tzinfo=UTC),
         attempts=row.attempts,
-        messages=tuple(row.messages),
+        messages=tuple(row.reply),
         is_resumed=True,
     )
 
