@@ -52,7 +52,11 @@ async def running(
         LocalSlack(limits=limits, latency=latency) as slack,
         LocalModel() as model,
         bot_process.running(
-            slack, model.base_url, module=module, LOG_LEVEL="WARNING", **env
+            slack,
+            model.base_url,
+            module=module,
+            LOG_LEVEL="WARNING",
+            MAX_CONCURRENT_ANSWERS=str(at_once),
         ) as bot,
     ):
         yield Stage(slack, model, bot, psutil.Process(bot.process.pid))
