@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TypeVar
 
-from bot import server, slack, socket_mode
+from bot import server, slack, socket_mode, watchdog
 from bot.app import Intake, bolt_app
 from bot.errors import CannotStart, SlackRefused
 from bot.logs import event
@@ -38,6 +38,7 @@ async def serve(settings: Settings) -> None:
     """
     stop, hurry = _stop_signals()
     async with AsyncExitStack() as stack:
+        stack.enter_context(watchdog.watching())
         store = await stack.enter_async_context(opened(settings.database_url))
         door = server.Door(over_http=not settings.uses_socket_mode)
         port = await _listen(stack, settings, door)
