@@ -122,18 +122,20 @@ async def http(door: Door, *, host: str, port: int) -> AsyncIterator[int]:
             return web.Response(status=503, text="starting")
         try:
             async with asyncio.timeout(BODY_WITHIN):
-                await request.read()  # 413 where it is too large
+                await request.read()
         except TimeoutError:
-            return web.Response(status=408, text="The request did not end.")
+            return _rejected(408, "time", "The request did not end.")
+        except web.HTTPRequestEntityTooLarge:
+            return _rejected(413, "size", "The request is too large.")
         try:
             _check_signature_form(request)
             bolt_request = await to_bolt_request(request)
             _check_event_form(bolt_request)
         except Exception:  # Bolt trips in many ways over what is no form and no JSON object
-            return web.Response(status=400, text="This is not what Slack sends.")
+            return _rejected(400, "form", "This is not what Slack sends.")
         answer = await door.app.async_dispatch(bolt_request)
         if answer.status == 401:  # a wrong secret, a wrong clock, or somebody else
-            event(log, "request.rejected", level=logging.WARNING, reason="signature")
+            _rejected(401, "signature")
         else:
             door.saw_event()
         return await to_aiohttp_response(answer)
@@ -154,6 +156,11 @@ async def http(door: Door, *, host: str, port: int) -> AsyncIterator[int]:
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+def _rejected(status: int, reason: str, words: str = "") -> web.Response:
+    event(log, "request.rejected", level=logging.WARNING, reason=reason)
+    return web.Response(status=status, text=words)
 
 
 def _check_signature_form(request: web.Request) -> None:

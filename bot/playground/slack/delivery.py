@@ -21,6 +21,7 @@ import msgspec
 from aiohttp import web
 
 from bot.playground.slack.faults import Faults
+from bot.playground.slack.payloads import encoded
 
 Kind = Literal["events_api", "slash_commands", "interactive"]
 
@@ -76,7 +77,7 @@ class Socket:
         if self.is_silent:
             return True
         try:
-            await self.ws.send_str(msgspec.json.encode(frame).decode())
+            await self.ws.send_str(encoded(frame).decode())
         except ConnectionError:
             return False
         return True
@@ -324,10 +325,10 @@ class HttpPost:
 
 
 def _body(delivery: Delivery) -> tuple[bytes, str]:
-    encoded = msgspec.json.encode(delivery.payload)
+    payload = encoded(delivery.payload)
     if delivery.kind == "events_api":
-        return encoded, "application/json"
-    form = delivery.payload if delivery.kind == "slash_commands" else {"payload": encoded}
+        return payload, "application/json"
+    form = delivery.payload if delivery.kind == "slash_commands" else {"payload": payload}
     return urlencode(form).encode(), "application/x-www-form-urlencoded"
 
 
