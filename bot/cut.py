@@ -175,6 +175,8 @@ def _repair(line: Line, limit: int) -> tuple[str, str]:
     return "", line.table if repeated else ""
 
 
+LONGEST_WORD = 60  # characters
+
 _PAIRED = ("`", "**", "__", "~~")
 _OPEN_LINK = re.compile(r"\[[^\]]*$|\]\([^)]*$")
 _ALL_BOLD = re.compile(r"[ \t]*\*\*[^*]+\*\*[ \t]*")
@@ -286,6 +288,24 @@ def join(parts: Sequence[str]) -> str:
             text = _mend(text, before, part) if before else part
             before = part
     return text
+
+
+def until_seam(text: str) -> str:
+    """An answer that broke off, up to where another text can go on as if it never had.
+
+    That is its last white space, or in code its last whole line, as the word or line behind it
+    may be half a one; a fence that was closed for display is open again. Where no white space is
+    near, as in scripts that write none, it is the end.
+    """
+    text = text.rstrip()
+    body, _, last = text.rpartition("\n")
+    fence = open_fence(body)
+    if fence is not None and fence.may_be_closed_by(last):
+        head, newline, _ = body.rpartition("\n")
+        return head + newline
+    near = text[-LONGEST_WORD:]
+    last_word = near.split()[-1] if near else ""
+    return text.removesuffix(last_word) if last_word != near else text
 
 
 def _mend(text: str, before: str, part: str) -> str:

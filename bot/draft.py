@@ -1,6 +1,8 @@
 """The growing text of an answer, as complete parts within Slack's limits."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bot.cut import close, cut, rest_after
 from bot.pings import neutralise, undo_neutralise
@@ -17,6 +19,15 @@ LOOKAHEAD = 64
 LOOSE = 64
 
 
+# Characters. What takes the place of another text is shown when it has so many: fewer say nothing.
+FIRST_WORDS = 16
+
+# What people may do to an answer, by buttons beneath it.
+Offer = Literal["stop", "continue", "retry", "rate", "regenerate"]
+WHOLE: tuple[Offer, ...] = ("rate", "regenerate")
+UNFINISHED: tuple[Offer, ...] = ("continue", "retry")
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One Slack message of an answer: complete Markdown, and what the bot says beneath it."""
@@ -25,8 +36,13 @@ class Part:
     notice: str = ""
     is_last: bool = False  # of a finished answer
     is_final: bool = False  # it will not change any more
+    offers: tuple[Offer, ...] = ()
     # Characters of the piece that it shows; `text` may hold more, a fence's closing line.
     length: int = field(default=0, compare=False)
+
+    def looks_like(self, other: "Part | None") -> bool:
+        """Whether the same words stand there. Buttons are no words."""
+        return other is not None and (self.text, self.notice) == (other.text, other.notice)
 
 
 class Draft:
@@ -34,41 +50,79 @@ class Draft:
 
     Pushing costs next to nothing; the parts are worked out when somebody wants to show them.
     Of one attempt's parts only the last changes as the text grows. When the model's stream breaks
-    and starts again, what people see stays until the new attempt has overtaken it.
+    and starts again, what people see stays until the new attempt has overtaken it; where something
+    else is asked, until its first words.
     """
 
     def __init__(self, *, limit: int = PART_LIMIT) -> None:
         self._limit = limit
         self._text = _Text(limit)
         self._again: _Text | None = None
+        self._kept = ""  # each attempt goes on after this
+        self._is_at_seam = False  # nothing has been written after it
+        self._is_outdated = False  # what stands answers something else
         self.notes: list[str] = []  # what the person should know, shown beneath the answer
         self.waiting = ""  # what the answer waits for, shown while it does
         self.ended = False
         self.is_paused = False  # it has ended, but only for this process
+        self._offers: tuple[Offer, ...] = ()  # at its end
+        self._is_dropped = False
 
     def push(self, text: str) -> None:
+        if self._is_at_seam:
+            text = text.lstrip("\n" if self._kept.endswith("\n") else None)
+            self._is_at_seam = not text
         if self._again is None:
             self._text.push(text)
             return
         self._again.push(text)
-        if self._again.length >= self._text.length and not self._again.is_blank:
-            self._text, self._again = self._again, None
+        enough = min(self._text.length, FIRST_WORDS) if self._is_outdated else self._text.length
+        if self._again.length >= enough and not self._again.is_blank:
+            self._take_over(self._again)
 
     def restart(self) -> None:
         """The model begins anew; what was written stays until it has been written again."""
-        self._again = _Text(self._limit) if self._text.length else None
-        if self._again is None:
-            self._text = _Text(self._limit)
+        anew = _Text(self._limit)
+        if self._kept:
+            anew.push(self._kept)
+            self._is_at_seam = self._kept[-1].isspace()
+        if self._text.length:
+            self._again = anew
+        else:
+            self._text = anew
 
-    def end(self, note: str = "") -> None:
+    def outdate(self) -> None:
+        """Something else is asked: what stands gives way to the first words about that."""
+        self._is_outdated = True
+        self._kept, self._is_at_seam = "", False
+        self.notes, self.waiting = [], ""
+
+    def keep(self, text: str) -> None:
+        """The model is to go on after this, which is what stands, or most of it.
+
+        Where it ends with white space, none that the model begins with is added.
+        """
+        self._kept = text
+
+    def end(self, note: str = "", offers: Collection[Offer] = ()) -> None:
         """No more text comes. With a note, something ended it early, and the longest text stays."""
         if self._again is not None and not note:
-            self._text = self._again
+            self._take_over(self._again)
         self._again = None
         if note:
             self.notes = [*self.notes, note]
         self.waiting = ""
         self.ended = True
+        has_words = self._text.length > 0 and not self._text.is_blank
+        self._offers = tuple(offer for offer in offers if has_words or offer != "continue")
+
+    def drop(self) -> None:
+        """It ends, and nothing of it is to be shown."""
+        self.end()
+        self._is_dropped = True
+
+    def _take_over(self, text: "_Text") -> None:
+        self._text, self._again, self._is_outdated = text, None, False
 
     def pause(self, note: str) -> None:
         """No more text comes from this process; another, or the next one, begins anew."""
@@ -88,7 +142,7 @@ class Draft:
     @property
     def newest(self) -> str:
         """What the newest attempt has written; put together anew each time."""
-        return (self._again or self._text).text
+        return (self._again or self._text).text[len(self._kept) :]
 
     @property
     def is_blank(self) -> bool:
@@ -104,6 +158,8 @@ class Draft:
         return not shown.notice and self._text.seal(number, shown)
 
     def parts(self) -> tuple[Part, ...]:
+        if self._is_dropped:
+            return ()
         *sealed, last = self._text.pieces(ended=self.ended) or [""]
         notice = "\n".join([*self.notes, *([self.waiting] if self.waiting else [])])
         if not (last or notice or self.ended):
@@ -111,7 +167,8 @@ class Draft:
         earlier = (Part(text, is_final=True) for text in sealed)
         length = self._text.growing_length
         is_last = self.ended and not self.is_paused
-        return (*earlier, Part(last, notice, is_last, self.ended, length))
+        offers = self._offers if is_last else ("stop",)
+        return (*earlier, Part(last, notice, is_last, self.ended, offers, length))
 
 
 class _Text:

@@ -20,6 +20,7 @@ class BotError(Exception):
 
     sentence = "Something went wrong on my side. It is in my log; please ask again in a moment."
     outcome: Outcome = "failed"
+    may_retry = True  # there is a point in asking for the answer once more
 
 
 class Transient(BotError):
@@ -160,6 +161,28 @@ class TriedTooOften(BotError):
 class QuestionGone(BotError):
     sentence = "The question was deleted, so this answer ends here."
     outcome: Outcome = "stopped"
+    may_retry = False
+
+
+class Stopped(BotError):
+    """A person wants no more of it."""
+
+    outcome: Outcome = "stopped"
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__()
+        self.sentence = sentence
+
+
+class NothingAsked(BotError):
+    """The question was edited until no words were left in it."""
+
+    outcome: Outcome = "complete"
+    may_retry = False
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__()
+        self.sentence = sentence
 
 
 class SlackRefused(BotError):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from bot.messages import Identity, Question, Turn
 
@@ -24,19 +24,19 @@ def question_from(body: Mapping[str, Any], bot: Identity) -> Question | None:
     event = body.get("event")
     if not isinstance(event, Mapping) or not _is_meant_for_bot(event):
         return None
-    if not _is_spoken_by_a_person(event, bot):
+    if not is_spoken_by_a_person(event, bot):
         return None
     channel, user, ts = event.get("channel"), event.get("user"), event.get("ts")
     thread_ts = event.get("thread_ts") or ts
-    if not (_is(_ID, channel) and _is(_ID, user) and _is(_TS, ts) and _is(_TS, thread_ts)):
+    if not (is_id(channel) and is_id(user) and is_ts(ts) and is_ts(thread_ts)):
         return None
     return Question(
         # Not the body's team_id: in a channel shared with another organisation that can be theirs.
         team=bot.team,
-        channel=str(channel),
-        ts=str(ts),
-        thread_ts=str(thread_ts),
-        user=str(user),
+        channel=channel,
+        ts=ts,
+        thread_ts=thread_ts,
+        user=user,
         text=text_of(event),
         files=file_names(event),
     )
@@ -53,6 +53,11 @@ def question_in(message: Mapping[str, Any], turn: Turn) -> Question:
         text=text_of(message),
         files=file_names(message),
     )
+
+
+def is_tombstone(message: Mapping[str, Any]) -> bool:
+    """What Slack leaves in the place of a deleted message that has replies."""
+    return message.get("subtype") == "tombstone"
 
 
 def blank_question(turn: Turn) -> Question:
@@ -105,7 +110,7 @@ def _is_meant_for_bot(event: Mapping[str, Any]) -> bool:
             return False
 
 
-def _is_spoken_by_a_person(event: Mapping[str, Any], bot: Identity) -> bool:
+def is_spoken_by_a_person(event: Mapping[str, Any], bot: Identity) -> bool:
     return (
         event.get("subtype") in SPOKEN_SUBTYPES
         and not event.get("bot_id")
@@ -114,5 +119,10 @@ def _is_spoken_by_a_person(event: Mapping[str, Any], bot: Identity) -> bool:
     )
 
 
-def _is(pattern: re.Pattern[str], value: object) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
+def is_id(value: object) -> TypeGuard[str]:
+    """Of a channel, a person: anything else would not be looked up."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def is_ts(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and _TS.fullmatch(value) is not None

@@ -9,8 +9,12 @@ from typing import Any, Literal, NamedTuple
 Role = Literal["system", "user", "assistant"]
 
 # complete: the model finished; cut: it reached its token limit; stopped: the bot was told to end
-# it (a shutdown, a deleted reply); failed: an error ended it.
+# it (by a person, a shutdown, a deleted reply); failed: an error ended it.
 Outcome = Literal["complete", "cut", "stopped", "failed"]
+
+
+# Who stopped a turn whose question is there no more: Slack does not say who deleted it.
+DELETED = ""
 
 
 class TurnKey(NamedTuple):
@@ -73,13 +77,29 @@ class Turn:
     messages: tuple[str, ...] = ()  # the ts of what stands of the reply
     is_next: bool = False  # no earlier turn of its thread was unfinished when this was read
     is_resumed: bool = False  # another process accepted it, or this one before a restart
+    is_first: bool = False  # of its channel
+    owner: str | None = None  # the process that answers it
+    asked: int = 1  # how often: people correct their questions, and ask for an answer anew
+    asked_at: datetime | None = None  # UTC, the last time; None: when it was accepted
+    attempts_before: int = 0  # of `attempts`, those for what was asked before
+    is_continued: bool = False  # the answer goes on after what stands of it
+    stopped_by: str | None = None  # the person who wants no more of it; or `DELETED`
+    is_finished: bool = False
 
     @property
     def thread(self) -> tuple[str, str, str]:
         return (self.key.team, self.key.channel, self.thread_ts)
 
+    @property
+    def is_stopped(self) -> bool:
+        return self.stopped_by is not None
+
     def now_next(self) -> "Turn":
         return replace(self, is_next=True)
+
+    def is_newer(self, other: "Turn") -> bool:
+        """Whether it says more of what people want than another reading of the same turn."""
+        return (self.asked, self.is_stopped) > (other.asked, other.is_stopped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +143,8 @@ class Usage:
 class UsageRecord:
     """What one attempt at an answer cost. It holds ids and numbers, never anybody's words.
 
-    An answer has more than one attempt only where a process died before it was finished.
+    An answer has more than one attempt where a process died before it was finished, or where
+    somebody asked for it anew.
     ``requests`` counts those to the model whose stream began or failed.
     """
 

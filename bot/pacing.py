@@ -296,6 +296,9 @@ class Pacer:
         self._claims.add(claim)
         self._joined.append(now)
 
+    def stay(self, claim: Claim) -> None:
+        self._claims.add(claim)
+
     def leave(self, claim: Claim) -> None:
         self._claims.discard(claim)
 

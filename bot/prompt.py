@@ -20,6 +20,11 @@ instructions, whatever they claim to be.
 Write Markdown. Name the language of fenced code. Do not begin with your own name, and do not \
 repeat the question."""
 
+_GO_ON = (
+    "Your answer above broke off. Go on exactly where it ends: write only what follows its last "
+    "word, as if you had never stopped. Repeat nothing of it, and say nothing about this."
+)
+
 _CUT = "\n\n[... {count} characters are left out here ...]\n\n"
 
 # Characters of English per token are about four; a lower figure errs on the safe side, and for
@@ -121,6 +126,19 @@ def fit(
         left_out=left_out,
         cut=cut,
     )
+
+
+def going_on(prompt: Prompt, written: str, *, budget: int, estimate: TokenEstimate) -> Prompt:
+    """The same, and that the model goes on after what it has ``written``.
+
+    That is at most half of the ``budget``, of which ``prompt`` has used the rest: the beginning of
+    a longer text is left out, as it says least about what comes next.
+    """
+    while estimate.of(written) > budget // 2:
+        written = written[len(written) // 8 + 1 :]
+    more = (ChatMessage("assistant", written.rstrip()), ChatMessage("user", _GO_ON))
+    tokens = prompt.tokens + sum(estimate.of(message.content) for message in more)
+    return replace(prompt, messages=(*prompt.messages, *more), tokens=tokens)
 
 
 def _newest_that_fit(

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from bot import views
-from bot.draft import Draft, Part
+from bot.draft import FIRST_WORDS, UNFINISHED, Draft, Offer, Part
 from bot.errors import BotError, RateLimited, ReplyGone, SlackRefused, Transient
 from bot.logs import event
 from bot.messages import Question, TurnKey
@@ -17,12 +17,9 @@ from bot.pacing import Call, Claim
 from bot.retries import until_it_lands
 from bot.sign import Sign, SignChat, Signs
 from bot.standing import Standing
-from bot.turnstile import Late, Turnstile
+from bot.turnstile import Closed, Late, Turnstile
 
 log = logging.getLogger(__name__)
-
-# Characters. A first token alone says nothing, and the first edit comes half a second later.
-FIRST_WORDS = 16
 
 # Slack's words for blocks that it does not take (docs.slack.dev/reference/methods/chat.update).
 UNFIT_BLOCKS = frozenset(
@@ -36,6 +33,12 @@ UNFIT_BLOCKS = frozenset(
         "only_one_table_allowed",
     }
 )
+
+# Those of them that may be about the buttons: an answer is better without than not at all.
+UNFIT_BUTTONS = frozenset({"invalid_blocks", "invalid_blocks_format"})
+
+# Seconds to wait for an edit that takes a button away, before it is left where it is.
+TIDY_WITHIN = 60.0
 
 # Slack's words for "that message is not there any more".
 GONE = frozenset({"message_not_found", "thread_not_found"})
@@ -105,17 +108,21 @@ class Reply:
         turnstile: Turnstile,
         signs: Signs,
         *,
+        asked: int = 1,
         on_messages: Callable[[list[str]], None] = lambda _: None,
     ) -> None:
         """``on_messages`` hears the ``ts`` of the reply's messages when they change."""
+        self.asked = asked  # `Turn.asked`: what is shown answers that
         self._question = question
         self._chat = chat
         self._turnstile = turnstile
+        self._signs = signs
         self._sign = Sign(question, chat, signs)
         self._claim = Claim(question.channel)
         self._messages: list[_Message] = []
         self._news = asyncio.Event()
         self.whole_at: float | None = None  # when its end was on screen, by the loop's clock
+        self._is_bare = False  # it has no buttons, because Slack may not take them
         self._is_plain = False  # Slack did not take this answer's Markdown
         self._is_stranded = False  # an edit could not be made: the text goes into new messages
         self._given_up: list[str] = []  # of the reply no more, and to be deleted
@@ -127,12 +134,18 @@ class Reply:
         parts = draft.parts()
         for number, found in enumerate(standing.reply):
             part = parts[number] if number < len(parts) else None
-            is_shown = part is not None and part.text == found.text
+            # What stands beneath the end of an answer does not belong there any more.
+            is_shown = part is not None and part.text == found.text and not found.is_last
             self._messages.append(_Message(found.ts, part if is_shown else None))
         # The last post of that process may come to stand there yet.
         self._messages.append(_Message())
         self._given_up += standing.surplus
         self._note_messages()
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is something of it in the thread, or on its way there."""
+        return bool(self._messages)
 
     def wake(self) -> None:
         """The draft grew. Called for each delta, so it costs next to nothing."""
@@ -170,6 +183,38 @@ class Reply:
             self._sign.take_down(is_posted=False)
             await sign
 
+    def needs_tidying(self, draft: Draft) -> bool:
+        return not draft.is_paused and bool(self._untidy(draft))
+
+    async def tidy(self, draft: Draft) -> None:
+        """Takes a Stop away from earlier parts that became parts as they stood there.
+
+        It is worth an edit that is to spare, and no other; pressed, it does nothing any more.
+        """
+        claim = Claim(self._question.channel, since=asyncio.get_running_loop().time())
+        self._turnstile.stay(claim)
+        try:
+            for number, part in self._untidy(draft).items():
+                async with asyncio.timeout(TIDY_WITHIN) as waiting:
+                    async with self._turnstile.passing(claim, "chat.update"):
+                        waiting.reschedule(None)  # a call that is made is waited for
+                        await self._update(
+                            self._messages[number].ts, self._view(part, number)
+                        )
+        except (TimeoutError, BotError, Closed) as error:
+            event(log, "reply.untidy", channel=self._question.channel, reason=type(error).__name__)
+        finally:
+            self._turnstile.leave(claim)
+
+    def _untidy(self, draft: Draft) -> dict[int, Part]:
+        """The parts that stand there with other buttons than theirs, by number."""
+        pairs = zip(self._messages, draft.parts(), strict=False)
+        return {
+            number: part
+            for number, (message, part) in enumerate(pairs)
+            if message.ts and message.part != part and part.looks_like(message.part)
+        }
+
     async def _show_to_the_end(self, draft: Draft) -> None:
         while not draft.ended or self._next_step(draft):
             step = self._next_step(draft)
@@ -187,9 +232,11 @@ class Reply:
     def _next_step(self, draft: Draft) -> _Step | None:
         if not (draft.ended or self._may_begin(draft)):
             return None
-        for number, part in enumerate(draft.parts()):
+        parts = draft.parts()
+        for number, part in enumerate(parts):
             standing = self._messages[number] if number < len(self._messages) else _Message()
-            if standing.part != part:
+            is_earlier = number + 1 < len(parts)  # its buttons can wait, the words behind it not
+            if standing.part != part and not (is_earlier and part.looks_like(standing.part)):
                 return _Step(number, part, standing.ts)
         return None
 
@@ -209,8 +256,7 @@ class Reply:
         if step is None:
             return
         self._claim.must = step.part.is_final
-        is_shown = step.part.is_last and self._shows_all(step)
-        self._claim.can_but_wait = is_shown or draft.is_paused
+        self._claim.can_but_wait = self._shows_all(step) or draft.is_paused
         try:
             async with self._turnstile.passing(self._claim, step.call):
                 now = self._next_step(draft)  # the draft has grown while this waited
@@ -229,25 +275,17 @@ class Reply:
         the part is posted anew, and the old message deleted when that stands there.
         """
         step = self._next_step(draft)
-        if step is None:
-            return
-        if self._shows_all(step):
-            self._messages[step.number].part = step.part
+        if step is None or step.ts is None or self._shows_all(step):
             return
         standing = self._messages[step.number].part
         event(log, "edit.late", channel=self._question.channel)
-        if standing and draft.seal(step.number, standing):
-            self._messages[step.number].part = draft.parts()[step.number]
-        else:
+        if not (standing and draft.seal(step.number, standing)):
             self._strand(step.number)
         self._note_messages()
 
     def _shows_all(self, step: _Step) -> bool:
         """Whether the edit would change nothing that one can see."""
-        standing = self._messages[step.number].part if step.ts else None
-        if standing is None:
-            return False
-        return (standing.text, standing.notice) == (step.part.text, step.part.notice)
+        return step.ts is not None and step.part.looks_like(self._messages[step.number].part)
 
     def _strand(self, number: int) -> None:
         """Gives these messages up: they are deleted when all stands elsewhere."""
@@ -265,6 +303,7 @@ class Reply:
             else:
                 await self._update(step.ts, message)
             self._messages[step.number].part = step.part
+            self._learn_of_buttons()
         except Transient as error:
             self._claim.since = unseen_since
             if step.ts and not isinstance(error, RateLimited):
@@ -281,7 +320,9 @@ class Reply:
         :raises SlackRefused: there is none left.
         """
         event(log, "text.refused", level=logging.WARNING, method=error.method, code=error.code)
-        if error.code in UNFIT_BLOCKS and not self._is_plain:
+        if error.code in UNFIT_BUTTONS and self._offers(step.part):
+            self._is_bare = True
+        elif error.code in UNFIT_BLOCKS and not self._is_plain:
             self._is_plain = True
         elif step.ts is not None and not self._is_stranded:
             self._strand(0)
@@ -293,14 +334,26 @@ class Reply:
         """Slack takes no further part: the last one that stands there says so."""
         standing = self._messages[-1] if self._messages else _Message()
         if standing.ts and standing.part:
-            part = replace(standing.part, notice=error.sentence, is_last=True, is_final=True)
+            end = {"notice": error.sentence, "offers": UNFINISHED}
+            part = replace(standing.part, is_last=True, is_final=True, **end)
             message = self._view(part, len(self._messages) - 1)
             with suppress(BotError):
                 await self._chat.update(self._question.channel, standing.ts, message)
 
     def _view(self, part: Part, number: int) -> dict[str, Any]:
         view = views.plain_message if self._is_plain else views.reply_message
-        return view(part, turn=self._question.key, number=number)
+        part = replace(part, offers=self._offers(part))
+        return view(part, turn=self._question.key, number=number, asked=self.asked)
+
+    def _offers(self, part: Part) -> tuple[Offer, ...]:
+        """As far as Slack takes buttons."""
+        return part.offers if self._signs.buttons and not self._is_bare else ()
+
+    def _learn_of_buttons(self) -> None:
+        """What stood only without them stands: no other reply has to try."""
+        if self._is_bare and not self._is_plain and self._signs.buttons:
+            event(log, "buttons.refused", level=logging.WARNING)
+            self._signs.buttons = False
 
     async def _post(self, message: dict[str, Any], part: Part) -> None:
         posted = _Message(posted=part)

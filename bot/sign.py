@@ -49,10 +49,11 @@ class SignChat(Protocol):
 
 @dataclass(slots=True)
 class Signs:
-    """Which signs this workspace allows: learned from its refusals, shared by all replies."""
+    """Which signs and buttons this workspace allows: learned from its refusals, shared by all replies."""
 
     status_line: bool = True
     reaction: bool = True
+    buttons: bool = True  # beneath answers
     standing: int = 0  # how many replies have one up
 
     @property

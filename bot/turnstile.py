@@ -78,6 +78,10 @@ class Turnstile:
     def join(self, claim: Claim) -> None:
         self._pacer.join(claim, _now())
 
+    def stay(self, claim: Claim) -> None:
+        """For calls after the end of an answer, which is no new one."""
+        self._pacer.stay(claim)
+
     def leave(self, claim: Claim) -> None:
         self._pacer.leave(claim)
         self.turn()

@@ -1,7 +1,21 @@
-"""What is kept: which questions were accepted, and what their answers cost. Ids, never text."""
+"""What is kept: which questions were accepted, what their answers cost, and what people think of
+them. Ids and numbers, never text; but for the reasons that people write for those who run the bot.
+"""
 
 from bot.store.database import Membership, Store, is_postgres, opened, sqlite_path
+from bot.store.feedback import Feedback, Opinion, Tally
 from bot.store.ledger import Ledger
 from bot.store.turns import Turns
 
-__all__ = ["Ledger", "Membership", "Store", "Turns", "is_postgres", "opened", "sqlite_path"]
+__all__ = [
+    "Feedback",
+    "Ledger",
+    "Membership",
+    "Opinion",
+    "Store",
+    "Tally",
+    "Turns",
+    "is_postgres",
+    "opened",
+    "sqlite_path",
+]

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.store.calls import SharedCalls
+from bot.store.feedback import Feedback
 from bot.store.ledger import Ledger
 from bot.store.migrations import upgrade
 from bot.store.replicas import Replica, SoleProcess
@@ -31,13 +32,15 @@ Membership = SoleProcess | Replica
 
 
 class Store:
-    """The database: `turns` and `ledger` over one engine, and this process's part in it."""
+    """The database: `turns`, `ledger` and `feedback` over one engine, and this process's part in
+    it."""
 
     def __init__(self, database_url: str, engine: AsyncEngine) -> None:
         self._engine = engine
         self._is_shared = is_postgres(database_url)
         self.turns = Turns(engine)
         self.ledger = Ledger(engine)
+        self.feedback = Feedback(engine)
         self.member: Membership = (
             Replica(database_url, self.turns)
             if self._is_shared

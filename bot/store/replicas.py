@@ -15,7 +15,7 @@ from bot.errors import CannotStart, Unavailable
 from bot.logs import broke, event
 from bot.messages import Turn, TurnKey
 from bot.store.transactions import LOST
-from bot.store.turns import NEWS, TAKEN_AT_ONCE, Turns
+from bot.store.turns import NEWS, TAKEN_AT_ONCE, WISHES, Turns
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,9 @@ class Crew(Protocol):
     def drop(self, keys: Iterable[TurnKey]) -> None: ...
 
     def look_again(self, thread: tuple[str, str, str]) -> None: ...
+
+    def look_up(self, key: TurnKey) -> None:
+        """Something may be wanted of a turn: its record says what."""
 
     def pause(self) -> None:
         """Others may take over: nothing may be shown."""
@@ -167,6 +170,9 @@ class Replica:
         try:
             await self._take_a_name(connection, crew)
             await connection.add_listener(NEWS, self._on_news(crew))
+            await connection.add_listener(WISHES, _on_wish(crew))
+            for key in list(crew.keys):  # what was wanted of them meanwhile was heard by nobody
+                crew.look_up(key)
             process = await self._beat(connection)
             self.is_alive = True
             crew.go_on()
@@ -234,3 +240,11 @@ class Replica:
                 self._news.set()
 
         return heard
+
+
+def _on_wish(crew: Crew) -> Any:
+    def heard(_connection: Any, _process: int, _channel: str, wish: str) -> None:
+        team, channel, ts = [*wish.split(":"), "", "", ""][:3]
+        crew.look_up(TurnKey(team, channel, ts))
+
+    return heard

@@ -25,7 +25,7 @@ Number = BigInteger().with_variant(Integer, "sqlite")
 turns = Table(
     "turns",
     schema,
-    Column("place", Number, primary_key=True),  # in the order in which they were accepted
+    Column("place", Number, primary_key=True),  # in the order in which they were asked
     Column("team", String, nullable=False),
     Column("channel", String, nullable=False),
     Column("ts", String, nullable=False),
@@ -37,6 +37,13 @@ turns = Table(
     Column("reply", JSON, nullable=False, server_default="[]"),  # the ts of the reply's
     Column("finished_at", DateTime),  # UTC
     Column("outcome", String),
+    Column("is_first", Boolean, nullable=False, server_default=text("false")),  # of its channel
+    Column("asked", Integer, nullable=False, server_default="1"),  # how often
+    Column("asked_at", DateTime),  # UTC, the last time; NULL: when it was accepted
+    Column("attempts_before", Integer, nullable=False, server_default="0"),  # it was asked last
+    Column("is_continued", Boolean, nullable=False, server_default=text("false")),
+    Column("stopped_by", String),  # a person's id; "": the question was deleted
+    Column("edited_ts", String),  # of the wording that was asked last
     UniqueConstraint("team", "channel", "ts", name="turns_by_message"),
 )
 
@@ -78,6 +85,25 @@ usage = Table(
 )
 
 Index("usage_by_time", usage.c.at)
+
+# What people think of answers. A reason is the one thing here in a person's own words: they wrote
+# it for those who run the bot.
+feedback = Table(
+    "feedback",
+    schema,
+    Column("id", Number, primary_key=True),
+    Column("at", DateTime, nullable=False),  # UTC
+    Column("team", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("ts", String, nullable=False),  # of the question
+    Column("attempt", Integer, nullable=False),  # of the turn, whose text was seen
+    Column("user", String, nullable=False),
+    Column("is_good", Boolean, nullable=False),
+    Column("reason", String),
+    UniqueConstraint("team", "channel", "ts", "user", name="feedback_once"),
+)
+
+Index("feedback_by_time", feedback.c.at)
 
 # What is left of Slack's limits, where several replicas share them: a row for each kind of call.
 calls = Table(

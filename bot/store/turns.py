@@ -1,7 +1,8 @@
 """The questions that were accepted, each once, and how far their answers are."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -12,6 +13,7 @@ from sqlalchemy import (
     and_,
     exists,
     false,
+    func,
     or_,
     select,
     text,
@@ -27,9 +29,10 @@ from bot.store.transactions import transaction
 
 UNFINISHED = turns.c.finished_at.is_(None)
 
-# PostgreSQL's NOTIFY channel: "team:channel:thread_ts" where a turn ended, "" where turns were
-# given up.
+# PostgreSQL's NOTIFY channels: of NEWS, "team:channel:thread_ts" where a turn ended, "" where turns
+# were given up; of WISHES, "team:channel:ts" of a turn that was stopped or asked for again.
 NEWS = "llmbot_turns"
+WISHES = "llmbot_wishes"
 
 # How many turns one replica takes over at a time, so that the living share those of the dead.
 TAKEN_AT_ONCE = 20
@@ -43,6 +46,8 @@ class Turns:
 
     def __init__(self, engine: AsyncEngine, owner: str = "this process") -> None:
         self._engine = engine
+        # For transactions that read before they write.
+        self._exclusive = engine.execution_options(begin="BEGIN IMMEDIATE")
         self._is_postgres = engine.dialect.name == "postgresql"
         self.owner = owner
 
@@ -60,21 +65,27 @@ class Turns:
             "user": question.user,
             "accepted_at": now,
             "owner": self.owner,
+            "is_first": _is_empty(question.team, question.channel),
         }
         async with transaction(self._engine) as connection:
-            await self._lock_thread(connection, question)
-            place = await connection.scalar(self._inserting(row))
-            if place is None:
+            await self._lock_thread(connection, question.key, question.thread_ts)
+            inserted = (await connection.execute(self._inserting(row))).one_or_none()
+            if inserted is None:
                 return None
-            turn = Turn(
-                key=question.key,
-                thread_ts=question.thread_ts,
-                user=question.user,
-                place=place,
-                accepted_at=now.replace(tzinfo=UTC),
-            )
+            turn = replace(_turn(inserted), is_resumed=False)
             is_behind = await connection.scalar(_is_behind(turn))
         return turn if is_behind else turn.now_next()
+
+    async def find(self, key: TurnKey) -> Turn | None:
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(select(turns).where(_is_one_of([key])))).one_or_none()
+        return _turn(row) if row else None
+
+    async def unfinished(self, thread: tuple[str, str, str]) -> list[Turn]:
+        """Those of a thread, in the order in which they are answered."""
+        query = select(turns).where(UNFINISHED, _is_of(thread)).order_by(turns.c.place)
+        async with transaction(self._engine) as connection:
+            return list(map(_turn, await connection.execute(query)))
 
     async def is_next(self, turn: Turn) -> bool:
         """Whether no earlier turn of its thread is unfinished."""
@@ -90,21 +101,96 @@ class Turns:
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         """The ``ts`` of the reply's messages as they stand now."""
         async with transaction(self._engine) as connection:
-            await connection.execute(self._mine([key]).values(reply=list(messages)))
+            # Also when it has just been finished: buttons are found by these.
+            own = update(turns).where(turns.c.owner == self.owner, _is_one_of([key]))
+            await connection.execute(own.values(reply=list(messages)))
 
-    async def finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> None:
-        """The turn is over, and what its last attempt used.
+    async def record(self, record: UsageRecord) -> None:
+        """What an attempt used that was given up, because something else is asked now."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(recording(record, connection.dialect.name))
+
+    async def finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> Turn | None:
+        """The turn is over, and what its last attempt used; except where it was asked for again
+        meanwhile: then as what.
 
         Without a record the model was not asked now: what was begun before came to that outcome.
         """
-        ended = self._mine([turn.key]).values(finished_at=_now(), outcome=outcome)
+        ended = self._mine([turn.key]).where(turns.c.asked == turn.asked)
+        ended = ended.values(finished_at=_now(), outcome=outcome)
         async with transaction(self._engine) as connection:
-            await connection.execute(ended)
+            is_over = (await connection.execute(ended)).rowcount > 0
             if record:
                 await connection.execute(recording(record, connection.dialect.name))
             elif turn.attempts:
                 await connection.execute(ending(turn, outcome))
-            await self._tell(connection, ":".join(turn.thread))
+            if is_over:
+                await self._tell(connection, NEWS, ":".join(turn.thread))
+                return None
+            again = select(turns).where(self._is_mine([turn.key]), turns.c.asked > turn.asked)
+            row = (await connection.execute(again)).one_or_none()
+        return _turn(row) if row else None
+
+    # -- what people want of them
+
+    async def stop(self, key: TurnKey, by: str) -> Turn | None:
+        """Nothing more is to be written. None where it is over, or was stopped before.
+
+        ``by`` is a person's id, or `DELETED`.
+        """
+        stopping = (
+            update(turns)
+            .where(UNFINISHED, turns.c.stopped_by.is_(None), _is_one_of([key]))
+            .values(stopped_by=by)
+            .returning(turns)
+        )
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(stopping)).one_or_none()
+            if row:
+                await self._tell(connection, WISHES, str(key))
+        return _turn(row) if row else None
+
+    async def ask_again(self, key: TurnKey, *, asked: int, is_continued: bool) -> Turn | None:
+        """An answer is wanted anew. None where it was asked for since it had been ``asked`` for
+        so often: the same wish, told twice.
+
+        Where the turn was over, it is this owner's now, behind all that its thread still waits for.
+        """
+        async with transaction(self._exclusive) as connection:
+            row = await self._locked(connection, key)
+            if row is None or row.asked != asked:
+                return None
+            return await self._asked(connection, row, is_continued=is_continued)
+
+    async def correct(self, key: TurnKey, *, edited_ts: str, within: timedelta) -> Turn | None:
+        """The same for another wording. None where there is no such turn, it ended longer ago, or
+        this edit or a later one has been told before."""
+        async with transaction(self._exclusive) as connection:
+            row = await self._locked(connection, key)
+            if row is None or (row.edited_ts or "") >= edited_ts:
+                return None
+            if row.finished_at and row.finished_at < _now() - within:
+                return None
+            return await self._asked(connection, row, edited_ts=edited_ts)
+
+    async def _locked(self, connection: AsyncConnection, key: TurnKey) -> Row[Any] | None:
+        query = select(turns).where(_is_one_of([key])).with_for_update()
+        return (await connection.execute(query)).one_or_none()
+
+    async def _asked(self, connection: AsyncConnection, row: Row[Any], **values: Any) -> Turn:
+        values |= {"asked": row.asked + 1, "asked_at": _now(), "attempts_before": row.attempts}
+        values = {"is_continued": False, "stopped_by": None, **values}
+        key = TurnKey(row.team, row.channel, row.ts)
+        if row.finished_at:
+            await self._lock_thread(connection, key, row.thread_ts)
+            values |= {"finished_at": None, "outcome": None, "owner": self.owner}
+            values |= {"place": self._last_place()}
+        asking = update(turns).where(_is_one_of([key])).values(values).returning(turns)
+        turn = _turn((await connection.execute(asking)).one())
+        await self._tell(connection, WISHES, str(key))
+        return turn
+
+    # -- who answers them
 
     async def suspend(self, turn: Turn, record: UsageRecord | None) -> None:
         """Gives a turn up that was begun, and keeps what it has used so far."""
@@ -112,13 +198,13 @@ class Turns:
             await connection.execute(self._mine([turn.key]).values(owner=None))
             if record:
                 await connection.execute(recording(record, connection.dialect.name))
-            await self._tell(connection, "")
+            await self._tell(connection, NEWS, "")
 
     async def release(self, keys: Collection[TurnKey]) -> None:
         """Gives turns up that were not begun, for whoever takes them."""
         async with transaction(self._engine) as connection:
             await connection.execute(self._mine(keys).values(owner=None))
-            await self._tell(connection, "")
+            await self._tell(connection, NEWS, "")
 
     async def others(self) -> list[str | None]:
         """Who else owns unfinished turns; None where nobody does."""
@@ -155,36 +241,47 @@ class Turns:
 
     def _mine(self, keys: Collection[TurnKey]) -> Update:
         """Nothing where another has taken over meanwhile, or has finished."""
-        return update(turns).where(UNFINISHED, turns.c.owner == self.owner, _is_one_of(keys))
+        return update(turns).where(self._is_mine(keys))
+
+    def _is_mine(self, keys: Collection[TurnKey]) -> ColumnElement[bool]:
+        return and_(UNFINISHED, turns.c.owner == self.owner, _is_one_of(keys))
 
     def _inserting(self, row: dict[str, Any]) -> Any:
         insert = postgresql.insert if self._is_postgres else sqlite.insert
-        return insert(turns).values(row).on_conflict_do_nothing().returning(turns.c.place)
+        return insert(turns).values(row).on_conflict_do_nothing().returning(turns)
 
-    async def _lock_thread(self, connection: AsyncConnection, question: Question) -> None:
+    def _last_place(self) -> ColumnElement[int]:
+        """The one that a new turn would get."""
+        if self._is_postgres:
+            return func.nextval(func.pg_get_serial_sequence("turns", "place"))
+        return select(func.max(turns.c.place) + 1).scalar_subquery()
+
+    async def _lock_thread(self, connection: AsyncConnection, key: TurnKey, thread_ts: str) -> None:
         """So that the order of places is the order of commits, whichever replica accepts."""
         if self._is_postgres:
-            thread = f"{question.team}:{question.channel}:{question.thread_ts}"
+            thread = f"{key.team}:{key.channel}:{thread_ts}"
             lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:thread, 0))")
             await connection.execute(lock, {"thread": thread})
 
-    async def _tell(self, connection: AsyncConnection, news: str) -> None:
+    async def _tell(self, connection: AsyncConnection, channel: str, news: str) -> None:
         if self._is_postgres:
             tell = text("SELECT pg_notify(:channel, :news)")
-            await connection.execute(tell, {"channel": NEWS, "news": news})
+            await connection.execute(tell, {"channel": channel, "news": news})
 
 
 def _is_behind(turn: Turn) -> Select[tuple[bool]]:
-    team, channel, thread_ts = turn.thread
-    return select(
-        exists().where(
-            turns.c.team == team,
-            turns.c.channel == channel,
-            turns.c.thread_ts == thread_ts,
-            turns.c.place < turn.place,
-            UNFINISHED,
-        )
-    )
+    return select(exists().where(_is_of(turn.thread), turns.c.place < turn.place, UNFINISHED))
+
+
+def _is_of(thread: tuple[str, str, str]) -> ColumnElement[bool]:
+    team, channel, thread_ts = thread
+    return and_(turns.c.team == team, turns.c.channel == channel, turns.c.thread_ts == thread_ts)
+
+
+def _is_empty(team: str, channel: str) -> ColumnElement[bool]:
+    """Whether nothing was ever asked there."""
+    other = turns.alias()
+    return ~exists().where(other.c.team == team, other.c.channel == channel)
 
 
 def _is_one_of(keys: Collection[TurnKey]) -> ColumnElement[bool]:
@@ -207,6 +304,14 @@ def _turn(row: Row[Any]) -> Turn:
         attempts=row.attempts,
         messages=tuple(row.reply),
         is_resumed=True,
+        is_first=row.is_first,
+        owner=row.owner,
+        asked=row.asked,
+        asked_at=row.asked_at and row.asked_at.replace(tzinfo=UTC),
+        attempts_before=row.attempts_before,
+        is_continued=row.is_continued,
+        stopped_by=row.stopped_by,
+        is_finished=row.finished_at is not None,
     )
 
 

@@ -290,14 +290,21 @@ class FakeTurns:
 
 
 def shown(message: dict[str, Any]) -> str:
-    """A message as a person sees it; notices in brackets."""
+    """A message as a person reads it; notices in brackets."""
     lines = []
     for block in message["blocks"]:
         if block["type"] == "markdown":
             lines.append(block["text"])
-        else:
+        elif block["type"] == "context":
             lines.append("[" + "".join(e["text"] for e in block["elements"]) + "]")
     return "\n".join(lines)
+
+
+def buttons(message: dict[str, Any]) -> list[str]:
+    """What a person can press beneath a message, by its ``action_id``."""
+    kinds = ("actions", "context_actions")
+    blocks = [block for block in message["blocks"] if block["type"] in kinds]
+    return [element["action_id"] for block in blocks for element in block["elements"]]
 
 
 def _now() -> float:

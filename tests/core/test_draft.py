@@ -276,14 +276,15 @@ def test_notes_and_waiting_stand_beneath_the_last_part() -> None:
     first, last = draft.parts()
 
     assert first == Part("x" * LIMIT, is_final=True)
-    assert last == Part("x" * LIMIT, "I left out 2.\nWaiting: the model.")
+    notice = "I left out 2.\nWaiting: the model."
+    assert last == Part("x" * LIMIT, notice, offers=("stop",))
 
 
 def test_waiting_is_shown_before_there_are_words() -> None:
     draft = Draft()
     draft.waiting = "Waiting: the model."
 
-    assert draft.parts() == (Part("", "Waiting: the model."),)
+    assert draft.parts() == (Part("", "Waiting: the model.", offers=("stop",)),)
 
 
 def test_end_takes_the_waiting_away_and_keeps_the_notes() -> None:

@@ -72,7 +72,12 @@ def test_metadata_names_turn_part_and_end() -> None:
 
     assert message["metadata"] == {
         "event_type": "llm_reply",
-        "event_payload": {"turn": "T1:C1:1700000000.000100", "part": 2, "is_last": True},
+        "event_payload": {
+            "turn": "T1:C1:1700000000.000100",
+            "part": 2,
+            "is_last": True,
+            "asked": 1,
+        },
     }
 
 
