@@ -58,7 +58,9 @@ class Draft:
         self._limit = limit
         self._text = _Text(limit)
         self._again: _Text | None = None
-        self._kept = ""  # each attempt goes on after this
+        # What stands, or most of it, where the model is to go on after that. To white space at its
+        # end none that the model begins with is added.
+        self.kept = ""
         self._is_at_seam = False  # nothing has been written after it
         self._is_outdated = False  # what stands answers something else
         self.notes: list[str] = []  # what the person should know, shown beneath the answer
@@ -70,7 +72,7 @@ class Draft:
 
     def push(self, text: str) -> None:
         if self._is_at_seam:
-            text = text.lstrip("\n" if self._kept.endswith("\n") else None)
+            text = text.lstrip("\n" if self.kept.endswith("\n") else None)
             self._is_at_seam = not text
         if self._again is None:
             self._text.push(text)
@@ -83,9 +85,9 @@ class Draft:
     def restart(self) -> None:
         """The model begins anew; what was written stays until it has been written again."""
         anew = _Text(self._limit)
-        if self._kept:
-            anew.push(self._kept)
-            self._is_at_seam = self._kept[-1].isspace()
+        if self.kept:
+            anew.push(self.kept)
+            self._is_at_seam = self.kept[-1].isspace()
         if self._text.length:
             self._again = anew
         else:
@@ -94,15 +96,8 @@ class Draft:
     def outdate(self) -> None:
         """Something else is asked: what stands gives way to the first words about that."""
         self._is_outdated = True
-        self._kept, self._is_at_seam = "", False
+        self.kept, self._is_at_seam = "", False
         self.notes, self.waiting = [], ""
-
-    def keep(self, text: str) -> None:
-        """The model is to go on after this, which is what stands, or most of it.
-
-        Where it ends with white space, none that the model begins with is added.
-        """
-        self._kept = text
 
     def end(self, note: str = "", offers: Collection[Offer] = ()) -> None:
         """No more text comes. With a note, something ended it early, and the longest text stays."""
@@ -142,12 +137,13 @@ class Draft:
     @property
     def newest(self) -> str:
         """What the newest attempt has written; put together anew each time."""
-        return (self._again or self._text).text[len(self._kept) :]
+        return (self._again or self._text).text[len(self.kept) :]
 
     @property
     def is_blank(self) -> bool:
         """The newest attempt wrote nothing that one could read."""
-        return (self._again or self._text).is_blank
+        newest = self._again or self._text
+        return newest.is_blank or (bool(self.kept) and newest.length <= len(self.kept))
 
     def seal(self, number: int, shown: Part) -> bool:
         """Lets a part stay as it is shown, and the rest of it be the next part.

@@ -100,13 +100,21 @@ def system_message(
 
 
 def fit(
-    system: ChatMessage, messages: Sequence[ChatMessage], *, budget: int, estimate: TokenEstimate
+    system: ChatMessage,
+    messages: Sequence[ChatMessage],
+    *,
+    budget: int,
+    estimate: TokenEstimate,
+    written: str = "",
 ) -> Prompt:
     """The system prompt, the thread's root, and as many of the newest messages as fit.
 
     ``budget`` is in tokens. The root says what the thread is about and the last message is the
-    question, so those two are cut rather than left out; of the others the oldest go first.
+    question, so those two are cut rather than left out; of the others the oldest go first. After
+    what is already ``written`` of the answer the model is told to go on.
     """
+    going_on = _going_on(written, budget // 2, estimate) if written else ()
+    budget -= sum(estimate.of(message.content) for message in going_on)
     *earlier, question = messages
     others = earlier[1:]
     room = budget - sum(estimate.of(said.content) for said in (system, *_gap(len(others))))
@@ -119,7 +127,7 @@ def fit(
         root, room, cut = [short], room - estimate.of(short.content), cut + root_cut
     newest = _newest_that_fit(others, room, estimate)
     left_out = len(others) - len(newest)
-    chosen = (system, *root, *_gap(left_out), *newest, question)
+    chosen = (system, *root, *_gap(left_out), *newest, question, *going_on)
     return Prompt(
         messages=chosen,
         tokens=sum(estimate.of(message.content) for message in chosen),
@@ -128,17 +136,11 @@ def fit(
     )
 
 
-def going_on(prompt: Prompt, written: str, *, budget: int, estimate: TokenEstimate) -> Prompt:
-    """The same, and that the model goes on after what it has ``written``.
-
-    That is at most half of the ``budget``, of which ``prompt`` has used the rest: the beginning of
-    a longer text is left out, as it says least about what comes next.
-    """
-    while estimate.of(written) > budget // 2:
+def _going_on(written: str, room: int, estimate: TokenEstimate) -> tuple[ChatMessage, ...]:
+    """The beginning of a text that is too long is left out: it says least about what comes."""
+    while estimate.of(written) > room:
         written = written[len(written) // 8 + 1 :]
-    more = (ChatMessage("assistant", written.rstrip()), ChatMessage("user", _GO_ON))
-    tokens = prompt.tokens + sum(estimate.of(message.content) for message in more)
-    return replace(prompt, messages=(*prompt.messages, *more), tokens=tokens)
+    return (ChatMessage("assistant", written.rstrip()), ChatMessage("user", _GO_ON))
 
 
 def _newest_that_fit(

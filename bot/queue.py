@@ -3,25 +3,29 @@
 import asyncio
 import logging
 from bisect import insort
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from bot.errors import Transient
 from bot.logs import broke, event
-from bot.messages import Question, Turn, TurnKey
+from bot.messages import DELETED, Question, Turn, TurnKey
 from bot.retries import accept_again, until_recorded
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 Thread = tuple[str, str, str]
-Answer = Callable[[Turn, Question | None], Coroutine[Any, Any, None]]
+Asked = tuple[Turn, Question | None]
 Tell = Callable[[Turn, str], Coroutine[Any, Any, None]]
 
 # Seconds after which a person is told that they wait; most waits are over before.
 NOTICEABLE = 3.0
+
+DROPPED = "Your question still waited in line and was stopped there, so I do not answer it."
 
 # Seconds between two looks at a turn that another process has to finish first. It says so at
 # once; this is for news that were lost with a connection.
@@ -35,7 +39,21 @@ class TurnRecords(Protocol):
 
     async def is_next(self, turn: Turn) -> bool: ...
 
+    async def mine(self, key: TurnKey) -> Turn | None:
+        """What is recorded of a turn of this process; None: it is another's, or over."""
+
     async def release(self, keys: Collection[TurnKey]) -> None: ...
+
+
+class Answers(Protocol):
+    """Answers turns."""
+
+    async def answer(self, turn: Turn, question: Question | None) -> Asked | None:
+        """Returns when it is answered; what is asked in its place, where that came too late to be
+        answered in the same go. Raises nothing."""
+
+    def renew(self, turn: Turn, question: Question | None) -> None:
+        """It was stopped, or something else is asked in its place while it is answered."""
 
 
 @dataclass(eq=False, slots=True)
@@ -43,24 +61,25 @@ class _Entry:
     turn: Turn
     question: Question | None
     task: asyncio.Task[None] | None = None
+    waiting: asyncio.Timeout | None = None
     is_running: bool = False
     is_dropped: bool = False
-    again: Turn | None = None  # it came back while it was being dropped
+    again: Asked | None = None  # what is asked in its place, or it came back while it was dropped
     moved: asyncio.Event = field(default_factory=asyncio.Event)  # its thread's line did
 
 
 class Queue:
     """Turns from their acceptance until they are answered; the tasks that answer them."""
 
-    def __init__(self, turns: TurnRecords, answer: Answer, tell: Tell, *, at_once: int) -> None:
+    def __init__(self, turns: TurnRecords, answers: Answers, tell: Tell, *, at_once: int) -> None:
         self._turns = turns
-        self._answer = answer
+        self._answers = answers
         self._tell = tell
         self._rooms = asyncio.Semaphore(at_once)
         self._entries: dict[TurnKey, _Entry] = {}
         self._lines: dict[Thread, list[_Entry]] = {}  # by place
         self._doors: WeakValueDictionary[Thread, asyncio.Lock] = WeakValueDictionary()
-        self._beside: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[Any]] = set()
         self._before_room: dict[TurnKey, None] = {}  # in the order in which they came
         self._is_open = True
 
@@ -77,13 +96,19 @@ class Queue:
     def waiting(self) -> int:
         return len(self._entries) - self.running
 
-    async def accept(self, question: Question) -> None:
-        """Returns when the question is written down, so that its event may be acknowledged.
+    def turn(self, key: TurnKey) -> Turn | None:
+        """A turn that this process has taken, as far as it knows."""
+        entry = self._entries.get(key)
+        return entry.turn if entry else None
+
+    async def accept(self, question: Question) -> bool:
+        """Returns when the question is written down, so that its event may be acknowledged;
+        whether it was new.
 
         :raises Transient: it is not, and Slack is to send it again.
         """
         # Not cancelled with the request that brought it: what is written down is answered.
-        await asyncio.shield(self._spawn(self._accept(question)))
+        return await asyncio.shield(self._spawn(self._accept(question)))
 
     def resume(self, turns: Iterable[Turn]) -> None:
         """Turns that another process has left, or this one before a restart."""
@@ -92,7 +117,39 @@ class Queue:
             if entry is None:
                 self._add(turn, None)
             elif entry.is_dropped:
-                entry.again = turn
+                entry.again = turn, None
+
+    def ask_again(self, turn: Turn, question: Question | None = None) -> None:
+        """A turn of this process, asked for again: one that was over, or is not yet.
+
+        Without a question it is read in the thread.
+        """
+        if turn.key in self._entries:
+            self.renew(turn, question)
+        elif self._is_open:
+            self._add(turn, question)
+        else:
+            self._spawn(self._release([turn.key]))
+
+    def renew(self, turn: Turn, question: Question | None = None) -> None:
+        """It was stopped, or asked for again. Nothing where this process does not answer it."""
+        entry = self._entries.get(turn.key)
+        if entry is None or not turn.is_newer(entry.turn):
+            return
+        if entry.is_running:
+            entry.turn = turn
+            self._answers.renew(turn, question)
+            return
+        entry.turn = replace(turn, is_resumed=entry.turn.is_resumed)
+        entry.question = question
+        if entry.waiting and turn.is_stopped:
+            entry.waiting.reschedule(asyncio.get_running_loop().time())
+            entry.waiting = None
+
+    def look_up(self, key: TurnKey) -> None:
+        """Another process was told that something is wanted of that turn."""
+        if key in self._entries:
+            self._spawn(self._look_up(key))
 
     def drop(self, keys: Iterable[TurnKey]) -> None:
         """Turns that another process has taken over: it answers them."""
@@ -126,17 +183,17 @@ class Queue:
         """Ends what is still under way, without another word."""
         await _ended(self._tasks())
 
-    def _tasks(self) -> list[asyncio.Task[None]]:
+    def _tasks(self) -> list[asyncio.Task[Any]]:
         """A question that is being written down counts: it will be acknowledged."""
         return [*(entry.task for entry in self._entries.values() if entry.task), *self._beside]
 
-    async def _accept(self, question: Question) -> None:
+    async def _accept(self, question: Question) -> bool:
         thread = (question.team, question.channel, question.thread_ts)
         # Messages of one moment keep the order in which they came.
         async with self._doors.setdefault(thread, asyncio.Lock()):
             turn = await accept_again(lambda: self._turns.accept(question))
         if turn is None:
-            return
+            return False
         event(
             log, "question.accepted", channel=question.channel, ts=question.ts, user=question.user
         )
@@ -144,6 +201,12 @@ class Queue:
             self._add(turn, question)
         else:  # told to stop meanwhile
             await self._release([turn.key])
+        return True
+
+    async def _look_up(self, key: TurnKey) -> None:
+        turn = await until_recorded(lambda: self._turns.mine(key))
+        if turn:
+            self.renew(turn)
 
     async def _release(self, keys: list[TurnKey]) -> None:
         try:
@@ -158,7 +221,7 @@ class Queue:
         insort(self._lines.setdefault(turn.thread, []), entry, key=lambda entry: entry.turn.place)
         entry.task = asyncio.create_task(self._run(entry))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
@@ -166,13 +229,27 @@ class Queue:
 
     async def _run(self, entry: _Entry) -> None:
         try:
-            async with self._turn_come(entry):
-                entry.is_running = True
-                await self._answer(entry.turn, entry.question)
+            if await self._turn_comes(entry):
+                entry.again = await self._answer(entry)
+            else:
+                entry.again = await self._dismiss(entry)
         except Exception as error:
             broke(log, "turn.broke", error, channel=entry.turn.key.channel)
         finally:
             self._leave(entry)
+
+    async def _answer(self, entry: _Entry) -> Asked | None:
+        entry.is_running = True
+        try:
+            return await self._answers.answer(entry.turn, entry.question)
+        finally:
+            self._rooms.release()
+
+    async def _dismiss(self, entry: _Entry) -> Asked | None:
+        """It was stopped while it waited. What stands of an answer begun before is told so."""
+        if entry.turn.stopped_by != DELETED:
+            self._spawn(self._tell(entry.turn, DROPPED))
+        return await self._answers.answer(entry.turn, entry.question)
 
     def _leave(self, entry: _Entry) -> None:
         del self._entries[entry.turn.key]
@@ -182,25 +259,34 @@ class Queue:
             del self._lines[entry.turn.thread]
         self.look_again(entry.turn.thread)
         if entry.again:
-            self.resume([entry.again])
+            self.ask_again(*entry.again)
 
-    @asynccontextmanager
-    async def _turn_come(self, entry: _Entry) -> AsyncIterator[None]:
-        """Waits until it is answered next; while the context lasts, it is."""
+    async def _turn_comes(self, entry: _Entry) -> bool:
+        """Waits until it is to be answered next; False: it was stopped before.
+
+        If it is, it has a room of its own, which it has to release.
+        """
         telling = asyncio.get_running_loop().call_later(NOTICEABLE, self._tell_waiting, entry)
         try:
-            await self._first_in_line(entry)
-            self._before_room[entry.turn.key] = None
-            try:
-                await self._rooms.acquire()
-            finally:
-                del self._before_room[entry.turn.key]
+            while not entry.turn.is_stopped:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(None) as entry.waiting:
+                        await self._first_in_line(entry)
+                        await self._room(entry)
+                        if not entry.turn.is_stopped:
+                            return True
+                        self._rooms.release()
+            return False
         finally:
+            entry.waiting = None
             telling.cancel()
+
+    async def _room(self, entry: _Entry) -> None:
+        self._before_room[entry.turn.key] = None
         try:
-            yield
+            await self._rooms.acquire()
         finally:
-            self._rooms.release()
+            del self._before_room[entry.turn.key]
 
     async def _first_in_line(self, entry: _Entry) -> None:
         line = self._lines[entry.turn.thread]
@@ -234,7 +320,7 @@ class Queue:
         )
 
 
-async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+async def _ended(tasks: list[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -135,7 +135,8 @@ class Reply:
         for number, found in enumerate(standing.reply):
             part = parts[number] if number < len(parts) else None
             # What stands beneath the end of an answer does not belong there any more.
-            is_shown = part is not None and part.text == found.text and not found.is_last
+            is_shown = part is not None and part.text == found.text
+            is_shown = is_shown and (draft.ended or not found.is_last)
             self._messages.append(_Message(found.ts, part if is_shown else None))
         # The last post of that process may come to stand there yet.
         self._messages.append(_Message())
@@ -195,12 +196,11 @@ class Reply:
         self._turnstile.stay(claim)
         try:
             for number, part in self._untidy(draft).items():
+                ts, message = self._messages[number].ts, self._view(part, number)
                 async with asyncio.timeout(TIDY_WITHIN) as waiting:
                     async with self._turnstile.passing(claim, "chat.update"):
                         waiting.reschedule(None)  # a call that is made is waited for
-                        await self._update(
-                            self._messages[number].ts, self._view(part, number)
-                        )
+                        await self._update(ts or "", message)
         except (TimeoutError, BotError, Closed) as error:
             event(log, "reply.untidy", channel=self._question.channel, reason=type(error).__name__)
         finally:
@@ -334,8 +334,8 @@ class Reply:
         """Slack takes no further part: the last one that stands there says so."""
         standing = self._messages[-1] if self._messages else _Message()
         if standing.ts and standing.part:
-            end = {"notice": error.sentence, "offers": UNFINISHED}
-            part = replace(standing.part, is_last=True, is_final=True, **end)
+            part = replace(standing.part, notice=error.sentence, offers=UNFINISHED)
+            part = replace(part, is_last=True, is_final=True)
             message = self._view(part, len(self._messages) - 1)
             with suppress(BotError):
                 await self._chat.update(self._question.channel, standing.ts, message)

@@ -2,29 +2,33 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from bot import history, views
-from bot.cut import join
-from bot.draft import Draft
+from bot.cut import join, until_seam
+from bot.draft import UNFINISHED, WHOLE, Draft
 from bot.errors import (
     BotError,
     EmptyAnswer,
     Interrupted,
+    NothingAsked,
     QuestionGone,
     QuestionTooLong,
     SlackRefused,
+    Stopped,
     ThreadUnreadable,
     TooLate,
     Transient,
     TriedTooOften,
 )
-from bot.gate import blank_question, is_wordless
+from bot.gate import blank_question, is_tombstone, is_wordless, question_in
 from bot.logs import broke, event
 from bot.messages import (
+    DELETED,
     ChatMessage,
     Delta,
     Identity,
@@ -34,6 +38,7 @@ from bot.messages import (
     TurnKey,
     Usage,
     UsageRecord,
+    plain_name,
 )
 from bot.meter import Meter
 from bot.prompt import Prompt, TokenEstimate, fit, system_message
@@ -51,6 +56,8 @@ NOTICEABLE = 2.0
 # A turn is begun no more often than this: it may be what its processes died of.
 MOST_ATTEMPTS = 4
 
+Asked = tuple[Turn, Question | None]
+
 # After this long nobody waits for the answer any more.
 OLDEST = timedelta(hours=1)
 
@@ -61,6 +68,9 @@ class Chat(ReplyChat, Protocol):
 
     async def names(self, users: Iterable[str]) -> dict[str, str]:
         """The display names of those whose name can be had. Raises nothing."""
+
+    def known_name(self, user: str) -> str | None:
+        """The display name, if it was looked up already."""
 
 
 class Model(Protocol):
@@ -84,11 +94,34 @@ class Turns(Protocol):
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         """The ``ts`` of the reply's messages as they stand now."""
 
-    async def finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> None:
-        """The turn is over; None: the model was not asked."""
+    async def record(self, record: UsageRecord) -> None:
+        """What an attempt used that was given up, because something else is asked now."""
+
+    async def finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> Turn | None:
+        """The turn is over; without a record the model was not asked.
+
+        Except where it was asked for again meanwhile: then as what.
+        """
 
     async def suspend(self, turn: Turn, record: UsageRecord | None) -> None:
         """Whoever takes the turn goes on with it."""
+
+
+@dataclass(eq=False, slots=True)
+class _Answer:
+    """An answer under way: what it is to, what there is of it, and what it takes."""
+
+    turn: Turn
+    question: Question | None  # None: it has to be read in the thread
+    meter: Meter
+    reply: Reply
+    draft: Draft = field(default_factory=Draft)
+    writing: asyncio.Task[None] | None = None
+    again: Asked | None = None  # what is asked in its place
+
+    @property
+    def key(self) -> TurnKey:
+        return self.turn.key
 
 
 class Responder:
@@ -114,80 +147,95 @@ class Responder:
         self._context_tokens = context_tokens
         self._estimate = TokenEstimate()
         self._signs = Signs()
-        self._writing: dict[TurnKey, asyncio.Task[None]] = {}
-        self._notes: set[asyncio.Task[None]] = set()
+        self._answers: dict[TurnKey, _Answer] = {}
+        self._beside: set[asyncio.Task[None]] = set()
         self._is_interrupted = False
 
-    async def answer(self, turn: Turn, question: Question | None) -> None:
+    async def answer(self, turn: Turn, question: Question | None) -> Asked | None:
         """From the question to its whole answer on screen and in the ledger. Raises nothing.
 
-        Without a question the turn was another process's, or this one's before a restart: what
-        stands of it in its thread is read, and the answer takes its place.
+        A turn that is resumed was begun by another process, or this one before a restart, or it
+        is asked for again: what stands of it in its thread is read, and the answer takes its
+        place. Returns what is asked in its place, where that came too late for this answer.
         """
-        if question:
-            await self._answer(turn, question, Draft())
-            return
-        event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts, begun=turn.attempts)
-        found, error = await self._find(turn)
-        is_gone = not (found.question or found.reply or error)
-        if is_gone or (found.is_whole and not found.surplus):
-            await self._finish(turn, "complete" if found.is_whole else "stopped", None)
-        else:
-            outcome = error.outcome if error else "complete"
-            await self._answer(turn, *_resumed(turn, found, error), outcome=outcome)
-
-    async def _answer(
-        self,
-        turn: Turn,
-        question: Question,
-        draft: Draft,
-        found: Standing | None = None,
-        *,
-        outcome: Outcome = "complete",
-    ) -> None:
-        """``outcome`` is that of a draft which has ended already."""
-        meter = Meter(turn, self._model.name, _now())
-        reply = Reply(
-            question,
-            self._chat,
-            self._turnstile,
-            self._signs,
-            on_messages=lambda messages: self._note(turn, messages),
-        )
-        if found:
-            reply.adopt(found, draft)
-        if not draft.ended and is_wordless(question, self._bot):
-            draft.end(views.wordless(question))
-        if draft.ended:
-            meter.outcome = outcome
-            await self._show(reply, draft, meter)
-            if not meter.is_handed_over:
-                await self._finish(turn, meter.outcome, None)
-            return
-        draft.restart()
-        writing = asyncio.create_task(self._write(question, draft, reply, meter))
-        self._writing[question.key] = writing
-        writing.add_done_callback(lambda task: self._end(task, draft, reply, meter))
-        if self._is_interrupted:
-            writing.cancel()
+        answer = self._answers[turn.key] = self._new(turn, question)
         try:
-            await self._show(reply, draft, meter)
+            if turn.is_resumed:
+                await self._resume(answer)
+            elif turn.is_stopped:  # before anything of it was begun
+                await self._finish(answer, "stopped", None)
+            else:
+                await self._answer(answer)
         finally:
-            del self._writing[question.key]
-            writing.cancel()  # nobody sees what it would still write
-            await asyncio.wait({writing})
-            await self._record(turn, meter, ended=reply.whole_at or _now())
+            del self._answers[turn.key]
+        return None if answer.meter.is_handed_over else answer.again
+
+    def renew(self, turn: Turn, question: Question | None = None) -> None:
+        """People want something else: that no more is written, or an answer to other words."""
+        answer = self._answers.get(turn.key)
+        if answer is None or not turn.is_newer(answer.again[0] if answer.again else answer.turn):
+            return
+        if turn.asked == answer.turn.asked:
+            answer.turn = turn
+        else:
+            answer.again = turn, question
+        if answer.writing and not answer.draft.ended:
+            answer.writing.cancel()
 
     def interrupt(self) -> None:
         """Ends all answers where they are, also those to come; each says so in its thread."""
         self._is_interrupted = True
-        for writing in self._writing.values():
-            writing.cancel()
+        for answer in self._answers.values():
+            if answer.writing:
+                answer.writing.cancel()
+
+    def _new(self, turn: Turn, question: Question | None) -> _Answer:
+        reply = Reply(
+            question or blank_question(turn),
+            self._chat,
+            self._turnstile,
+            self._signs,
+            asked=turn.asked,
+            on_messages=lambda messages: self._note(turn.key, messages),
+        )
+        return _Answer(turn, question, Meter(turn, self._model.name, _now()), reply)
+
+    async def _answer(self, answer: _Answer) -> None:
+        draft, question = answer.draft, answer.question
+        if not draft.ended and question and is_wordless(question, self._bot):
+            draft.end(views.wordless(question))
+            answer.meter.outcome = "complete"
+        if draft.ended:
+            await self._show(answer)
+            if not answer.meter.is_handed_over:
+                await self._finish(answer, answer.meter.outcome, None)
+            return
+        draft.restart()
+        writing = self._begin_writing(answer)
+        try:
+            await self._show(answer)
+        finally:
+            writing = answer.writing or writing
+            writing.cancel()  # nobody sees what it would still write
+            await asyncio.wait({writing})
+            await self._record(answer)
 
     # -- a turn that was begun before
 
-    async def _find(self, turn: Turn) -> tuple[Standing, BotError | None]:
+    async def _resume(self, answer: _Answer) -> None:
+        turn = answer.turn
+        event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts, begun=turn.attempts)
+        found, error = await self._find(answer)
+        has_nothing = not found.reply and (answer.turn.is_stopped or not (found.question or error))
+        if has_nothing or (found.is_whole and not found.surplus):
+            await self._finish(answer, "complete" if found.is_whole else "stopped", None)
+            return
+        self._take_up(answer, found, error)
+        await self._answer(answer)
+
+    async def _find(self, answer: _Answer) -> tuple[Standing, BotError | None]:
         """What stands of it; and why there is no point in going on, if there is none."""
+        turn = answer.turn
         try:
             thread = await until_it_lands(
                 lambda: self._chat.thread(turn.key.channel, turn.thread_ts)
@@ -200,15 +248,44 @@ class Responder:
         found = standing(thread, turn, self._bot)
         if found.is_whole:
             return found, None
-        if turn.attempts >= MOST_ATTEMPTS:
+        if answer.turn.is_stopped:
+            return found, self._stopping(answer.turn)
+        if turn.attempts - turn.attempts_before >= MOST_ATTEMPTS:
             return found, TriedTooOften()
-        if datetime.now(UTC) - turn.accepted_at > OLDEST:
+        if datetime.now(UTC) - (turn.asked_at or turn.accepted_at) > OLDEST:
             return found, TooLate()
         return found, QuestionGone() if found.reply and not found.question else None
 
+    def _take_up(self, answer: _Answer, found: Standing, error: BotError | None) -> None:
+        """What people already see is what the draft begins with."""
+        draft, text = answer.draft, join([message.text for message in found.reply])
+        answer.question = answer.question or found.question
+        draft.push(text)
+        if found.is_whole:  # but for messages that are to be deleted
+            answer.meter.outcome = "complete"
+            draft.end()
+        answer.reply.adopt(found, draft)
+        if error:
+            key = answer.key
+            event(log, "turn.given_up", level=logging.WARNING, ts=key.ts, reason=error)
+            self._end_early(answer, error)
+        elif answer.turn.is_continued:
+            draft.kept = until_seam(text)
+        elif found.is_outdated:
+            draft.outdate()
+
     # -- the model's side
 
-    async def _write(self, question: Question, draft: Draft, reply: Reply, meter: Meter) -> None:
+    def _begin_writing(self, answer: _Answer) -> asyncio.Task[None]:
+        writing = answer.writing = asyncio.create_task(self._write(answer))
+        writing.add_done_callback(lambda task: self._end(task, answer))
+        if self._is_interrupted or answer.turn.is_stopped or answer.again:
+            writing.cancel()
+        return writing
+
+    async def _write(self, answer: _Answer) -> None:
+        draft, reply = answer.draft, answer.reply
+
         def tell(error: Transient, seconds: float) -> None:
             if seconds >= NOTICEABLE:
                 reply.tell(draft, f"{error.waiting}, next try in {int(seconds)} s")
@@ -219,18 +296,21 @@ class Responder:
 
         slow = asyncio.get_running_loop().call_later(NOTICEABLE, tell_slow)
         try:
+            question = answer.question or await self._wording(answer.turn, tell)
+            if is_wordless(question, self._bot):
+                raise NothingAsked(views.wordless(question))
             messages = await self._messages(question, tell)
         finally:
             slow.cancel()
         if draft.waiting:
             reply.tell(draft, "")
-        prompt = self._fit(messages, self._context_tokens)
-        begun = asyncio.create_task(self._begin(meter, prompt))
+        prompt = self._fit(messages, self._context_tokens, draft.kept)
+        begun = asyncio.create_task(self._begin(answer.meter, prompt))
         try:
-            await self._stream(prompt, draft, reply, meter, tell, begun)
+            await self._stream(prompt, answer, tell, begun)
         except QuestionTooLong:  # for this model, or our estimate was too low
-            prompt = self._fit(messages, prompt.tokens // 2)
-            await self._stream(prompt, draft, reply, meter, tell, begun)
+            prompt = self._fit(messages, prompt.tokens // 2, draft.kept)
+            await self._stream(prompt, answer, tell, begun)
         finally:
             await begun  # or it would be written after the end
         if draft.is_blank:
@@ -256,6 +336,13 @@ class Responder:
         )
         return [system, *history.chat_messages(thread, question, self._bot, names)]
 
+    async def _wording(self, turn: Turn, on_wait: OnWait) -> Question:
+        """What the question says now; another process was told of the edit."""
+        for message in await self._read_thread(blank_question(turn), on_wait):
+            if str(message.get("ts")) == turn.key.ts and not is_tombstone(message):
+                return question_in(message, turn)
+        raise QuestionGone
+
     async def _read_thread(self, question: Question, on_wait: OnWait) -> list[dict[str, Any]]:
         try:
             return await read_again(
@@ -266,25 +353,26 @@ class Responder:
                 return []
             raise ThreadUnreadable(str(error)) from error
 
-    def _fit(self, messages: list[ChatMessage], budget: int) -> Prompt:
+    def _fit(self, messages: list[ChatMessage], budget: int, written: str) -> Prompt:
         system, *spoken = messages
-        return fit(system, spoken, budget=budget, estimate=self._estimate)
+        return fit(system, spoken, budget=budget, estimate=self._estimate, written=written)
 
     async def _stream(
         self,
         prompt: Prompt,
-        draft: Draft,
-        reply: Reply,
-        meter: Meter,
+        answer: _Answer,
         on_wait: OnWait,
         begun: asyncio.Task[None],
     ) -> None:
+        draft, reply, meter = answer.draft, answer.reply, answer.meter
+        notes = [views.MAY_BE_WRONG] if answer.turn.is_first else []
+
         async def attempt() -> None:
             meter.requests += 1
             if draft.waiting:
                 reply.tell(draft, "")
             draft.restart()
-            draft.notes = prompt.notes
+            draft.notes = [*prompt.notes, *notes]
             is_reported = True  # as far as there is anything to report
             try:
                 async with aclosing(self._model.stream(prompt.messages)) as pieces:
@@ -312,92 +400,128 @@ class Responder:
         if usage.input_tokens is not None:
             self._estimate.learn(estimated=prompt.tokens, reported=usage.input_tokens)
 
-    def _end(self, task: asyncio.Task[None], draft: Draft, reply: Reply, meter: Meter) -> None:
-        """Whatever ended the writing, the draft ends, and says why if it is not whole."""
+    def _end(self, task: asyncio.Task[None], answer: _Answer) -> None:
+        """Whatever ended the writing, the draft ends, and says why if it is not whole; except
+        where it only gives way to another."""
         error = None if task.cancelled() else task.exception()
-        if meter.is_over:
+        if answer.meter.is_over:
             return
-        if task.cancelled():
-            meter.outcome, meter.is_handed_over = Interrupted.outcome, True
-            draft.pause(Interrupted.sentence)
-        elif error is None:
-            meter.outcome = "complete"
-            draft.end()
-        else:
-            known = error if isinstance(error, BotError) else BotError()
-            meter.outcome = known.outcome
+        if answer.again and not self._is_interrupted:
+            self._begin_anew(answer, *answer.again)
+            return
+        if error:
             _log_failure(error)
-            draft.end(known.sentence)
-        reply.hurry()
+            self._end_early(answer, error if isinstance(error, BotError) else BotError())
+        elif not task.cancelled():
+            answer.meter.outcome = "complete"
+            answer.draft.end(offers=WHOLE)
+        elif answer.turn.is_stopped:
+            self._end_early(answer, self._stopping(answer.turn))
+        else:
+            answer.meter.outcome, answer.meter.is_handed_over = Interrupted.outcome, True
+            answer.draft.pause(Interrupted.sentence)
+        answer.reply.hurry()
+
+    def _end_early(self, answer: _Answer, error: BotError) -> None:
+        answer.meter.outcome = error.outcome
+        if isinstance(error, QuestionGone) and not answer.reply.stands:
+            answer.draft.drop()  # nobody waits for a word about it
+        else:
+            answer.draft.end(error.sentence, UNFINISHED if error.may_retry else ())
+
+    def _begin_anew(self, answer: _Answer, turn: Turn, question: Question | None) -> None:
+        """An answer to other words, in the same reply, whose messages stand as they are."""
+        meter, answer.again = answer.meter, None
+        if meter.requests:
+            meter.outcome = "stopped"
+            self._spawn(self._record_given_up(meter.record(ended=_now())))
+            turn = replace(turn, attempts=meter.attempt)
+        else:
+            turn = replace(turn, attempts=answer.turn.attempts)
+        answer.turn, answer.question = turn, question
+        answer.meter = Meter(turn, self._model.name, _now())
+        answer.reply.asked = turn.asked
+        answer.reply.tell(answer.draft, "")
+        answer.draft.outdate()
+        self._begin_writing(answer)
+
+    def _stopping(self, turn: Turn) -> BotError:
+        """Why it ends, for those who read what there is of it."""
+        if not turn.stopped_by or turn.stopped_by == DELETED:
+            return QuestionGone()
+        name = self._chat.known_name(turn.stopped_by)
+        is_asker = turn.stopped_by == turn.user
+        return Stopped(views.stopped(plain_name(name) if name else None, is_asker=is_asker))
 
     # -- Slack's side
 
-    async def _show(self, reply: Reply, draft: Draft, meter: Meter) -> None:
-        channel = meter.turn.key.channel
+    async def _show(self, answer: _Answer) -> None:
+        channel = answer.key.channel
         try:
-            await reply.follow(draft)
+            await answer.reply.follow(answer.draft)
         except (asyncio.CancelledError, Closed) as error:
-            meter.is_handed_over = True
-            meter.ended("stopped")
+            answer.meter.is_handed_over = True
+            answer.meter.ended("stopped")
             if isinstance(error, asyncio.CancelledError):
                 raise
         except BotError as error:
-            meter.ended(error.outcome)
+            answer.meter.ended(error.outcome)
             event(log, "reply.failed", level=logging.ERROR, channel=channel, reason=error)
         except Exception as error:
-            meter.ended("failed")
+            answer.meter.ended("failed")
             broke(log, "reply.broke", error, channel=channel)
 
     # -- the record
 
-    def _note(self, turn: Turn, messages: list[str]) -> None:
+    def _note(self, key: TurnKey, messages: list[str]) -> None:
         """Beside the answer: should it be lost, the messages are found by their metadata."""
 
         async def note() -> None:
             try:
-                await self._turns.note_messages(turn.key, messages)
+                await self._turns.note_messages(key, messages)
             except Transient as error:
                 event(log, "turn.not_noted", level=logging.WARNING, reason=error)
 
-        task = asyncio.create_task(note())
-        self._notes.add(task)
-        task.add_done_callback(self._notes.discard)
+        self._spawn(note())
 
-    async def _record(self, turn: Turn, meter: Meter, *, ended: float) -> None:
-        record = meter.record(ended=ended)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    async def _record_given_up(self, record: UsageRecord) -> None:
+        event(log, "answer.given_up", **record.fields())
+        try:
+            await until_recorded(lambda: self._turns.record(record))
+        except Exception as error:
+            broke(log, "turn.not_recorded", error)
+
+    async def _record(self, answer: _Answer) -> None:
+        record = answer.meter.record(ended=answer.reply.whole_at or _now())
         event(log, "answer.finished", **record.fields())
-        if meter.is_handed_over:
-            await self._suspend(turn, record)
-        else:
-            await self._finish(turn, meter.outcome, record)
+        if answer.meter.is_handed_over:
+            await self._suspend(answer.turn, record)
+            return
+        if answer.reply.needs_tidying(answer.draft):
+            self._spawn(answer.reply.tidy(answer.draft))
+        await self._finish(answer, answer.meter.outcome, record)
 
-    async def _finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> None:
+    async def _finish(self, answer: _Answer, outcome: Outcome, record: UsageRecord | None) -> None:
         """Not lost with the database: until it is back, the turn is not over."""
         try:
-            await until_recorded(lambda: self._turns.finish(turn, outcome, record))
+            again = await until_recorded(lambda: self._turns.finish(answer.turn, outcome, record))
         except Exception as error:
             # The answer stands; the line in the log still holds its numbers.
             broke(log, "turn.not_recorded", error)
+            return
+        if again and not (answer.again and not again.is_newer(answer.again[0])):
+            answer.again = again, None
 
     async def _suspend(self, turn: Turn, record: UsageRecord) -> None:
         try:
             await self._turns.suspend(turn, record)
         except Exception as error:  # whoever finds this process gone takes the turn all the same
             broke(log, "turn.not_recorded", error)
-
-
-def _resumed(
-    turn: Turn, found: Standing, error: BotError | None
-) -> tuple[Question, Draft, Standing]:
-    """What `_answer` needs to go on: the question, and a draft of what people already see."""
-    draft = Draft()
-    draft.push(join([message.text for message in found.reply]))
-    if error:
-        event(log, "turn.given_up", level=logging.WARNING, ts=turn.key.ts, reason=error)
-        draft.end(error.sentence)
-    elif found.is_whole:  # but for messages that are to be deleted
-        draft.end()
-    return found.question or blank_question(turn), draft, found
 
 
 def _log_failure(error: BaseException) -> None:

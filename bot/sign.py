@@ -49,7 +49,7 @@ class SignChat(Protocol):
 
 @dataclass(slots=True)
 class Signs:
-    """Which signs and buttons this workspace allows: learned from its refusals, shared by all replies."""
+    """Which signs and buttons this workspace allows: learned from refusals, shared by replies."""
 
     status_line: bool = True
     reaction: bool = True

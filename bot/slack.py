@@ -220,6 +220,13 @@ class SlackChat:
             await asyncio.wait(lookups, timeout=NAMES_WITHIN)
         return {user: self._names[user] for user in wanted if user in self._names}
 
+    def known_name(self, user: str) -> str | None:
+        return self._names.get(user)
+
+    async def open_modal(self, trigger_id: str, view: dict[str, Any]) -> None:
+        """Within 3 seconds of the press that ``trigger_id`` is of."""
+        await self._call("views.open", trigger_id=trigger_id, view=view)
+
     def _lookup(self, user: str) -> asyncio.Task[None]:
         """The look-up under way, or a new one."""
         if user not in self._lookups:

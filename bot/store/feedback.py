@@ -58,7 +58,7 @@ class Feedback:
             await connection.execute(explaining)
 
     async def tally(self, *, since: datetime, until: datetime | None = None) -> list[Tally]:
-        """How many, by channel, the one with the most first. ``since`` counts, ``until`` does not."""
+        """How many, by channel, the one with the most first; ``until`` does not count any more."""
         good = func.sum(case((feedback.c.is_good, 1), else_=0))
         query = (
             select(feedback.c.channel, good, func.count() - good)

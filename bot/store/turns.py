@@ -81,6 +81,13 @@ class Turns:
             row = (await connection.execute(select(turns).where(_is_one_of([key])))).one_or_none()
         return _turn(row) if row else None
 
+    async def mine(self, key: TurnKey) -> Turn | None:
+        """An unfinished one of this owner's."""
+        query = select(turns).where(self._is_mine([key]))
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return _turn(row) if row else None
+
     async def unfinished(self, thread: tuple[str, str, str]) -> list[Turn]:
         """Those of a thread, in the order in which they are answered."""
         query = select(turns).where(UNFINISHED, _is_of(thread)).order_by(turns.c.place)
