@@ -1,9 +1,7 @@
-"""Which Slack events reach the bot, when they are acknowledged, and the answers under way."""
+"""Which Slack events reach the bot, and when they are acknowledged."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
@@ -13,15 +11,14 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.gate import question_from
-from bot.logs import broke, event
+from bot.logs import broke
 from bot.messages import Identity, Question
 
 log = logging.getLogger(__name__)
 
-# A question is written down within milliseconds. Slack sends an event again that was not
+# Writes a question down, within milliseconds. Slack sends an event again that was not
 # acknowledged within 3 seconds (docs.slack.dev/apis/events-api).
-Accept = Callable[[Question], Awaitable[bool]]
-Answer = Callable[[Question], Coroutine[Any, Any, None]]
+Accept = Callable[[Question], Awaitable[None]]
 
 # What the app subscribes to, as `manifest.yml` names it.
 EVENTS = ("app_mention", "message.im")
@@ -30,13 +27,11 @@ NOT_TAKEN = BoltResponse(status=503, body="shutting down")
 
 
 class Intake:
-    """Takes questions in, each once, and keeps the tasks that answer them."""
+    """Hands on what asks the bot something."""
 
-    def __init__(self, bot: Identity, *, accept: Accept, answer: Answer) -> None:
+    def __init__(self, bot: Identity, *, accept: Accept) -> None:
         self._bot = bot
         self._accept = accept
-        self._answer = answer
-        self._under_way: set[asyncio.Task[None]] = set()
         self._is_open = True
 
     async def on_event(self, body: dict[str, Any]) -> BoltResponse | None:
@@ -46,47 +41,12 @@ class Intake:
             return None
         if not self._is_open:
             return NOT_TAKEN
-        await self._begin(self._take(question))
+        await self._accept(question)
         return None
 
     def close(self) -> None:
         """Takes no more questions. Slack sends those again that come from now on."""
         self._is_open = False
-
-    async def finished(self, *, within: float) -> bool:
-        """Waits for the answers under way, ``within`` seconds at most; whether all are done.
-
-        A question that is being written down counts: it will be acknowledged, so it is answered.
-        """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while self._under_way:
-                    await asyncio.wait(self._under_way)
-        return not self._under_way
-
-    async def abandon(self) -> None:
-        """Ends what is still under way, without another word."""
-        left = list(self._under_way)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-
-    async def _take(self, question: Question) -> None:
-        if await self._accept(question):
-            event(
-                log,
-                "question.accepted",
-                channel=question.channel,
-                ts=question.ts,
-                user=question.user,
-            )
-            self._begin(self._answer(question))
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        return task
 
 
 def bolt_app(

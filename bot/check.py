@@ -19,7 +19,7 @@ from bot.messages import ChatMessage, Delta, Identity, TurnKey, Usage
 from bot.pings import neutralise
 from bot.serve import model_of
 from bot.settings import Settings
-from bot.store import opened, sqlite_path
+from bot.store import is_postgres, opened, sqlite_path
 
 Verdict = Literal["ok", "WRONG", "note"]
 
@@ -145,17 +145,19 @@ async def _check_model(settings: Settings) -> Findings:
 
 
 async def _check_database(settings: Settings, env: Mapping[str, str]) -> Findings:
-    path = sqlite_path(settings.database_url)
+    is_shared = is_postgres(settings.database_url)
+    parts = urlsplit(settings.database_url)
+    path = f"{parts.hostname}{parts.path}" if is_shared else sqlite_path(settings.database_url)
     try:
         async with opened(settings.database_url) as store:
-            answers = sum(total.answers for total in await store.ledger.by_channel())
+            answers = (await store.ledger.whole()).answers
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or type(error).__name__
         yield Finding("WRONG", f"DATABASE_URL: {path} cannot be used: {reason}")
         return
     yield Finding("ok", f"Database: {path} holds {answers:,} answers")
     platform = next((name for mark, name in THROW_AWAY_DISKS.items() if mark in env), None)
-    if platform:
+    if platform and not is_shared:
         yield Finding(
             "note",
             f"Database: a SQLite database on {platform} is lost at each restart, and with it the "

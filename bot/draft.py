@@ -41,6 +41,7 @@ class Draft:
         self.notes: list[str] = []  # what the person should know, shown beneath the answer
         self.waiting = ""  # what the answer waits for, shown while it does
         self.ended = False
+        self.is_paused = False  # it has ended, but only for this process
 
     def push(self, text: str) -> None:
         if self._again is None:
@@ -65,6 +66,11 @@ class Draft:
             self.notes = [*self.notes, note]
         self.waiting = ""
         self.ended = True
+
+    def pause(self, note: str) -> None:
+        """No more text comes from this process; another, or the next one, begins anew."""
+        self.end(note)
+        self.is_paused = True
 
     @property
     def length(self) -> int:
@@ -96,7 +102,8 @@ class Draft:
             return ()
         earlier = (Part(text, is_final=True) for text in sealed)
         length = self._text.growing_length
-        return (*earlier, Part(last, notice, self.ended, self.ended, length))
+        is_last = self.ended and not self.is_paused
+        return (*earlier, Part(last, notice, is_last, self.ended, length))
 
 
 class _Text:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from bot.messages import Outcome
 
-Service = Literal["Slack", "the model"]
+Service = Literal["Slack", "the model", "the database"]
 
 
 class CannotStart(Exception):
@@ -139,7 +139,26 @@ class CutAtTokenLimit(ModelError):
 
 
 class Interrupted(BotError):
-    sentence = "I was shut down before I could finish this answer. Please ask again."
+    sentence = "I am being restarted. This answer goes on in a moment."
+    outcome: Outcome = "stopped"
+
+
+class TooLate(BotError):
+    sentence = (
+        "I was away for so long that this question may not matter any more, so I leave it. "
+        "Please ask again if it does."
+    )
+
+
+class TriedTooOften(BotError):
+    sentence = (
+        "I began this answer several times and broke down each time, so I stopped trying. "
+        "It is in my log; asking in other words may help."
+    )
+
+
+class QuestionGone(BotError):
+    sentence = "The question was deleted, so this answer ends here."
     outcome: Outcome = "stopped"
 
 

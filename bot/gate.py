@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bot.messages import Identity, Question
+from bot.messages import Identity, Question, Turn
 
 # A message carries a subtype where something else happened than somebody saying something:
 # an edit, a deletion, a join. These two are people talking all the same.
@@ -40,6 +40,24 @@ def question_from(body: Mapping[str, Any], bot: Identity) -> Question | None:
         text=text_of(event),
         files=file_names(event),
     )
+
+
+def question_in(message: Mapping[str, Any], turn: Turn) -> Question:
+    """The question of a turn, from its message as the thread has it."""
+    return Question(
+        team=turn.key.team,
+        channel=turn.key.channel,
+        ts=turn.key.ts,
+        thread_ts=turn.thread_ts,
+        user=turn.user,
+        text=text_of(message),
+        files=file_names(message),
+    )
+
+
+def blank_question(turn: Turn) -> Question:
+    """In place of one that cannot be read: enough to say so in its thread."""
+    return question_in({}, turn)
 
 
 def is_wordless(question: Question, bot: Identity) -> bool:

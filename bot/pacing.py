@@ -6,11 +6,11 @@ loop that waits is in `bot.turnstile`.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 from math import inf
-from typing import Literal
+from typing import Any, Literal
 
 Call = Literal["chat.postMessage", "chat.update"]
 
@@ -169,6 +169,44 @@ class Window:
         self._believed = min(self._believed, shown)
         self._rises_at = max(now, until) + self._patience
 
+    def draw(self, answered_at: float) -> None:
+        """Takes a slot that is free, for a call that will have been answered by then."""
+        self._answered.append(answered_at)
+
+    def undraw(self, now: float, *, held_until: float) -> None:
+        """Slack refused the call that was drawn last: see `refused`."""
+        if self._answered:
+            self._answered.pop()
+        self.take(now)
+        self.refused(now, until=held_until)
+
+    def like(self, state: Mapping[str, Any], offset: float) -> "Window":
+        """One with these limits and what several processes know together; `state` made it."""
+        window = Window(self._documented, self._period)
+        if state:
+            window.adopt(state, offset)
+        return window
+
+    def state(self, offset: float) -> dict[str, Any]:
+        """All but the calls under way, for a clock that is ``offset`` ahead."""
+        return {
+            "answered": [at + offset for at in self._answered],
+            "believed": self._believed,
+            "patience": self._patience,
+            "rises_at": None if self._rises_at == inf else self._rises_at + offset,
+            "held_until": None if self._held_until == -inf else self._held_until + offset,
+        }
+
+    def adopt(self, state: Mapping[str, Any], offset: float) -> None:
+        """What several processes know together. Own calls under way are among those."""
+        answered = sorted(at - offset for at in state["answered"])
+        self._answered = deque(answered[: max(0, len(answered) - self._under_way)])
+        self._believed = min(state["believed"], self._documented)
+        self._patience = state["patience"]
+        rises_at, held_until = state["rises_at"], state["held_until"]
+        self._rises_at = inf if rises_at is None else rises_at - offset
+        self._held_until = -inf if held_until is None else held_until - offset
+
     @property
     def _unused(self) -> int:
         """Slots that nothing holds; below 0 where the belief was lowered meanwhile."""
@@ -234,6 +272,25 @@ class Pacer:
         self._latest_interim_edit = -inf
         self._usual_answer = USUAL_ANSWER
         self._joined: deque[float] = deque()
+        self._kept_elsewhere = 0  # calls that other processes keep back
+
+    @property
+    def kept_back(self) -> int:
+        """Edits that the open messages here need in order to end."""
+        return sum(claim.has_open_message or claim.is_beginning for claim in self._claims)
+
+    def windows(self, claim: Claim, call: Call | None) -> dict[str, Window]:
+        """The budgets from which such a call is drawn, by name."""
+        if call == "chat.update":
+            return {call: self._updates}
+        name = "chat.postMessage"
+        return {name: self._posts, f"{name}:{claim.channel}": self._channel(claim)}
+
+    def learn(self, windows: Mapping[str, Window], states: Mapping[str, Any], kept: int) -> None:
+        """What all processes together have made of these, and keep back elsewhere."""
+        self._kept_elsewhere = kept
+        for name, window in windows.items():
+            window.adopt(states[name], 0.0)
 
     def join(self, claim: Claim, now: float) -> None:
         self._claims.add(claim)
@@ -276,7 +333,7 @@ class Pacer:
     def answered(self, claim: Claim, call: Call, now: float) -> None:
         """A granted call came to its end, and Slack counted it."""
         claim.is_beginning = False
-        for window in self._windows(claim, call):
+        for window in self.windows(claim, call).values():
             window.answered(now)
         if call == "chat.postMessage":
             self._posted_at[claim.channel] = now
@@ -289,22 +346,27 @@ class Pacer:
     def returned(self, claim: Claim, call: Call) -> None:
         """A granted call was not made."""
         claim.is_beginning = False
-        for window in self._windows(claim, call):
+        for window in self.windows(claim, call).values():
             window.returned()
 
-    def refused(self, claim: Claim, call: Call, now: float, *, retry_after: float) -> None:
+    def refused(
+        self, claim: Claim, call: Call, now: float, *, retry_after: float
+    ) -> dict[str, Window]:
         """Slack answered 429: nobody makes this call before ``retry_after`` seconds are over.
+
+        Returns the budgets that hold it.
 
         A post refused for a moment was one too many for its channel, and only that one waits;
         unless nothing was posted there lately, and very much elsewhere.
         """
         claim.is_beginning = False
         is_channels = call == "chat.postMessage" and self._is_channels(claim, now, retry_after)
-        for window in self._windows(claim, call):
-            if is_channels and window is self._posts:
-                window.returned()
-            else:
-                window.refused(now, until=now + retry_after)
+        windows = self.windows(claim, call)
+        if is_channels:
+            windows.pop("chat.postMessage").returned()
+        for window in windows.values():
+            window.refused(now, until=now + retry_after)
+        return windows
 
     def _is_channels(self, claim: Claim, now: float, retry_after: float) -> bool:
         if retry_after > CHANNEL_RETRY_AFTER:
@@ -336,7 +398,7 @@ class Pacer:
         return max(next(self._posts.starts(now)), free + ahead * every)
 
     def _may(self, claim: Claim, outlook: "_Outlook", now: float) -> bool:
-        for window in self._windows(claim, claim.wants):
+        for window in self.windows(claim, claim.wants).values():
             if window.free(now) <= 0 or window.is_busy(now):
                 return False
         if claim.must:
@@ -350,7 +412,7 @@ class Pacer:
             self._latest_interim_edit = now
         claim.quiet_until = now + QUICKEST_EDIT
         claim.is_beginning = claim.wants == "chat.postMessage" and not claim.must
-        for window in self._windows(claim, claim.wants):
+        for window in self.windows(claim, claim.wants).values():
             window.take(now)
         claim.wants = None
 
@@ -372,7 +434,7 @@ class Pacer:
         return max(self._usual_answer - elapsed, elapsed / 2, 1.0)
 
     def _outlook(self, now: float) -> "_Outlook":
-        kept_back = sum(claim.has_open_message or claim.is_beginning for claim in self._claims)
+        kept_back = self.kept_back + self._kept_elsewhere
         rate = self._interim_edits_a_second(kept_back, now)
         return _Outlook(
             to_spare=self._updates.free(now) - kept_back,
@@ -409,11 +471,6 @@ class Pacer:
         while self._joined and self._joined[0] + TREND <= now:
             self._joined.popleft()
         return len(self._joined)
-
-    def _windows(self, claim: Claim, call: Call | None) -> tuple[Window, ...]:
-        if call == "chat.update":
-            return (self._updates,)
-        return (self._posts, self._channel(claim))
 
     def _channel(self, claim: Claim) -> Window:
         pace = Window(1, self._limits.posts_in_channel_every)

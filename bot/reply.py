@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +16,7 @@ from bot.messages import Question, TurnKey
 from bot.pacing import Call, Claim
 from bot.retries import until_it_lands
 from bot.sign import Sign, SignChat, Signs
+from bot.standing import Standing
 from bot.turnstile import Late, Turnstile
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class _Message:
 
     ts: str | None = None
     part: Part | None = None  # None also where that is uncertain
-    posted: Part | None = None  # what it shows if it stands there
+    posted: Part | None = None  # what it shows if it stands there, as far as that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,15 @@ class Reply:
     """
 
     def __init__(
-        self, question: Question, chat: ReplyChat, turnstile: Turnstile, signs: Signs
+        self,
+        question: Question,
+        chat: ReplyChat,
+        turnstile: Turnstile,
+        signs: Signs,
+        *,
+        on_messages: Callable[[list[str]], None] = lambda _: None,
     ) -> None:
+        """``on_messages`` hears the ``ts`` of the reply's messages when they change."""
         self._question = question
         self._chat = chat
         self._turnstile = turnstile
@@ -109,7 +117,22 @@ class Reply:
         self._news = asyncio.Event()
         self.whole_at: float | None = None  # when its end was on screen, by the loop's clock
         self._is_plain = False  # Slack did not take this answer's Markdown
-        self._stranded: list[str] = []  # what stood there when Slack refused an edit
+        self._is_stranded = False  # an edit could not be made: the text goes into new messages
+        self._given_up: list[str] = []  # of the reply no more, and to be deleted
+        self._on_messages = on_messages
+        self._told: list[str] = []
+
+    def adopt(self, standing: Standing, draft: Draft) -> None:
+        """Goes on with what another process left, whose text the draft holds already."""
+        parts = draft.parts()
+        for number, found in enumerate(standing.reply):
+            part = parts[number] if number < len(parts) else None
+            is_shown = part is not None and part.text == found.text
+            self._messages.append(_Message(found.ts, part if is_shown else None))
+        # The last post of that process may come to stand there yet.
+        self._messages.append(_Message())
+        self._given_up += standing.surplus
+        self._note_messages()
 
     def wake(self) -> None:
         """The draft grew. Called for each delta, so it costs next to nothing."""
@@ -175,8 +198,8 @@ class Reply:
 
         Where Slack refused an edit, not before the end: then the answer is posted whole.
         """
-        if self._messages or self._stranded:
-            return not self._stranded
+        if self._messages or self._is_stranded:
+            return not self._is_stranded
         return draft.length >= FIRST_WORDS or (bool(draft.waiting) and not self._sign.speaks)
 
     async def _show_next(self, draft: Draft) -> None:
@@ -186,7 +209,8 @@ class Reply:
         if step is None:
             return
         self._claim.must = step.part.is_final
-        self._claim.can_but_wait = step.part.is_last and self._shows_all(step)
+        is_shown = step.part.is_last and self._shows_all(step)
+        self._claim.can_but_wait = is_shown or draft.is_paused
         try:
             async with self._turnstile.passing(self._claim, step.call):
                 now = self._next_step(draft)  # the draft has grown while this waited
@@ -216,7 +240,7 @@ class Reply:
             self._messages[step.number].part = draft.parts()[step.number]
         else:
             self._strand(step.number)
-        self._note_open_message()
+        self._note_messages()
 
     def _shows_all(self, step: _Step) -> bool:
         """Whether the edit would change nothing that one can see."""
@@ -227,7 +251,8 @@ class Reply:
 
     def _strand(self, number: int) -> None:
         """Gives these messages up: they are deleted when all stands elsewhere."""
-        self._stranded += [message.ts for message in self._messages[number:] if message.ts]
+        self._is_stranded = True
+        self._given_up += [message.ts for message in self._messages[number:] if message.ts]
         del self._messages[number:]
 
     async def _show(self, step: _Step) -> None:
@@ -248,7 +273,7 @@ class Reply:
         except SlackRefused as error:
             await self._cope_with(error, step)
         finally:
-            self._note_open_message()
+            self._note_messages()
 
     async def _cope_with(self, error: SlackRefused, step: _Step) -> None:
         """The part is stale still, so it is shown again, in another way.
@@ -258,7 +283,7 @@ class Reply:
         event(log, "text.refused", level=logging.WARNING, method=error.method, code=error.code)
         if error.code in UNFIT_BLOCKS and not self._is_plain:
             self._is_plain = True
-        elif step.ts is not None and not self._stranded:
+        elif step.ts is not None and not self._is_stranded:
             self._strand(0)
         else:
             await self._end_where_it_is(error)
@@ -308,7 +333,7 @@ class Reply:
             self._question.thread_ts,
             turn=self._question.key,
             number=len(self._messages) - 1,
-            given_up=self._stranded,
+            given_up=self._given_up,
         )
         if ts is None:
             self._messages.pop()
@@ -316,20 +341,26 @@ class Reply:
             found = self._messages[-1]
             found.ts, found.part = ts, found.posted
             self._sign.take_down(is_posted=True)
-        self._note_open_message()
+        self._note_messages()
 
-    def _note_open_message(self) -> None:
+    def _note_messages(self) -> None:
         """One that stands there, or may, needs another edit until it shows a final part."""
         shown = (message.part for message in self._messages)
         self._claim.has_open_message = any(part is None or not part.is_final for part in shown)
+        standing = [message.ts for message in self._messages if message.ts]
+        if standing != self._told:
+            self._told = standing
+            self._on_messages(standing)
 
     async def _delete_surplus(self, draft: Draft) -> None:
         """What stands there and is not of the answer: a second attempt may have come out
-        shorter than the first, and what could not be edited was posted anew."""
+        shorter than the first, what could not be edited was posted anew, and the last post of a
+        process that died may have landed after all."""
+        await until_it_lands(self._find_lost_post)
         while len(self._messages) > len(draft.parts()):
             ts = self._messages.pop().ts
-            self._stranded += [ts] if ts else []
-        for ts in self._stranded:
+            self._given_up += [ts] if ts else []
+        for ts in self._given_up:
             await until_it_lands(partial(self._delete, ts))
 
     async def _delete(self, ts: str) -> None:

@@ -4,22 +4,25 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from bot import history, views
+from bot.cut import join
 from bot.draft import Draft
 from bot.errors import (
     BotError,
     EmptyAnswer,
     Interrupted,
+    QuestionGone,
     QuestionTooLong,
     SlackRefused,
     ThreadUnreadable,
+    TooLate,
     Transient,
+    TriedTooOften,
 )
-from bot.gate import is_wordless
+from bot.gate import blank_question, is_wordless
 from bot.logs import broke, event
 from bot.messages import (
     ChatMessage,
@@ -27,20 +30,29 @@ from bot.messages import (
     Identity,
     Outcome,
     Question,
+    Turn,
     TurnKey,
     Usage,
     UsageRecord,
 )
+from bot.meter import Meter
 from bot.prompt import Prompt, TokenEstimate, fit, system_message
 from bot.reply import Reply, ReplyChat
-from bot.retries import OnWait, ask_again, read_again
+from bot.retries import OnWait, ask_again, read_again, until_it_lands, until_recorded
 from bot.sign import Signs
-from bot.turnstile import Turnstile
+from bot.standing import Standing, standing
+from bot.turnstile import Closed, Turnstile
 
 log = logging.getLogger(__name__)
 
 # Seconds. A shorter wait is over before its reader has understood the sentence about it.
 NOTICEABLE = 2.0
+
+# A turn is begun no more often than this: it may be what its processes died of.
+MOST_ATTEMPTS = 4
+
+# After this long nobody waits for the answer any more.
+OLDEST = timedelta(hours=1)
 
 
 class Chat(ReplyChat, Protocol):
@@ -63,24 +75,20 @@ class Model(Protocol):
         """
 
 
-class Ledger(Protocol):
-    async def record(self, record: UsageRecord) -> None: ...
+class Turns(Protocol):
+    """The record of turns. Every call may raise `Transient`."""
 
+    async def begin(self, turn: Turn, record: UsageRecord) -> None:
+        """Counts an attempt; the record is what it takes at least, should this process die."""
 
-@dataclass(slots=True)
-class Meter:
-    """What one answer takes, as it is measured."""
+    async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
+        """The ``ts`` of the reply's messages as they stand now."""
 
-    started: float
-    attempts: int = 0
-    first_delta: float | None = None
-    usage: Usage = field(default_factory=Usage)
-    outcome: Outcome = "failed"
-    is_over: bool = False  # the reply failed, whatever the model still writes
+    async def finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> None:
+        """The turn is over; None: the model was not asked."""
 
-    def saw_delta(self) -> None:
-        if self.first_delta is None:
-            self.first_delta = _now()
+    async def suspend(self, turn: Turn, record: UsageRecord | None) -> None:
+        """Whoever takes the turn goes on with it."""
 
 
 class Responder:
@@ -92,7 +100,7 @@ class Responder:
         bot: Identity,
         chat: Chat,
         model: Model,
-        ledger: Ledger,
+        turns: Turns,
         turnstile: Turnstile,
         instructions: str,
         context_tokens: int,
@@ -100,41 +108,103 @@ class Responder:
         self._bot = bot
         self._chat = chat
         self._model = model
-        self._ledger = ledger
+        self._turns = turns
         self._turnstile = turnstile
         self._instructions = instructions
         self._context_tokens = context_tokens
         self._estimate = TokenEstimate()
         self._signs = Signs()
         self._writing: dict[TurnKey, asyncio.Task[None]] = {}
+        self._notes: set[asyncio.Task[None]] = set()
         self._is_interrupted = False
 
-    async def answer(self, question: Question) -> None:
-        """From the question to its whole answer on screen and in the ledger. Raises nothing."""
-        draft, meter = Draft(), Meter(_now())
-        reply = Reply(question, self._chat, self._turnstile, self._signs)
-        if is_wordless(question, self._bot):
-            draft.end(views.wordless(question))
-            await self._show(reply, draft, question, meter)
+    async def answer(self, turn: Turn, question: Question | None) -> None:
+        """From the question to its whole answer on screen and in the ledger. Raises nothing.
+
+        Without a question the turn was another process's, or this one's before a restart: what
+        stands of it in its thread is read, and the answer takes its place.
+        """
+        if question:
+            await self._answer(turn, question, Draft())
             return
+        event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts, begun=turn.attempts)
+        found, error = await self._find(turn)
+        is_gone = not (found.question or found.reply or error)
+        if is_gone or (found.is_whole and not found.surplus):
+            await self._finish(turn, "complete" if found.is_whole else "stopped", None)
+        else:
+            outcome = error.outcome if error else "complete"
+            await self._answer(turn, *_resumed(turn, found, error), outcome=outcome)
+
+    async def _answer(
+        self,
+        turn: Turn,
+        question: Question,
+        draft: Draft,
+        found: Standing | None = None,
+        *,
+        outcome: Outcome = "complete",
+    ) -> None:
+        """``outcome`` is that of a draft which has ended already."""
+        meter = Meter(turn, self._model.name, _now())
+        reply = Reply(
+            question,
+            self._chat,
+            self._turnstile,
+            self._signs,
+            on_messages=lambda messages: self._note(turn, messages),
+        )
+        if found:
+            reply.adopt(found, draft)
+        if not draft.ended and is_wordless(question, self._bot):
+            draft.end(views.wordless(question))
+        if draft.ended:
+            meter.outcome = outcome
+            await self._show(reply, draft, meter)
+            if not meter.is_handed_over:
+                await self._finish(turn, meter.outcome, None)
+            return
+        draft.restart()
         writing = asyncio.create_task(self._write(question, draft, reply, meter))
         self._writing[question.key] = writing
         writing.add_done_callback(lambda task: self._end(task, draft, reply, meter))
         if self._is_interrupted:
             writing.cancel()
         try:
-            await self._show(reply, draft, question, meter)
+            await self._show(reply, draft, meter)
         finally:
             del self._writing[question.key]
             writing.cancel()  # nobody sees what it would still write
             await asyncio.wait({writing})
-            await self._record(question, meter, ended=reply.whole_at or _now())
+            await self._record(turn, meter, ended=reply.whole_at or _now())
 
     def interrupt(self) -> None:
         """Ends all answers where they are, also those to come; each says so in its thread."""
         self._is_interrupted = True
         for writing in self._writing.values():
             writing.cancel()
+
+    # -- a turn that was begun before
+
+    async def _find(self, turn: Turn) -> tuple[Standing, BotError | None]:
+        """What stands of it; and why there is no point in going on, if there is none."""
+        try:
+            thread = await until_it_lands(
+                lambda: self._chat.thread(turn.key.channel, turn.thread_ts)
+            )
+        except SlackRefused as refused:
+            gone = refused.code == "thread_not_found"
+            return Standing(None), None if gone else ThreadUnreadable(str(refused))
+        except Transient as error:
+            return Standing(None), error
+        found = standing(thread, turn, self._bot)
+        if found.is_whole:
+            return found, None
+        if turn.attempts >= MOST_ATTEMPTS:
+            return found, TriedTooOften()
+        if datetime.now(UTC) - turn.accepted_at > OLDEST:
+            return found, TooLate()
+        return found, QuestionGone() if found.reply and not found.question else None
 
     # -- the model's side
 
@@ -155,13 +225,20 @@ class Responder:
         if draft.waiting:
             reply.tell(draft, "")
         prompt = self._fit(messages, self._context_tokens)
+        begun = asyncio.create_task(self._begin(meter, prompt))
         try:
-            await self._stream(prompt, draft, reply, meter, tell)
+            await self._stream(prompt, draft, reply, meter, tell, begun)
         except QuestionTooLong:  # for this model, or our estimate was too low
             prompt = self._fit(messages, prompt.tokens // 2)
-            await self._stream(prompt, draft, reply, meter, tell)
+            await self._stream(prompt, draft, reply, meter, tell, begun)
+        finally:
+            await begun  # or it would be written after the end
         if draft.is_blank:
             raise EmptyAnswer
+
+    async def _begin(self, meter: Meter, prompt: Prompt) -> None:
+        record = meter.foreboding(prompt.tokens)
+        await until_recorded(lambda: self._turns.begin(meter.turn, record))
 
     async def _messages(self, question: Question, on_wait: OnWait) -> list[ChatMessage]:
         """The system prompt and the thread, the question last."""
@@ -194,25 +271,40 @@ class Responder:
         return fit(system, spoken, budget=budget, estimate=self._estimate)
 
     async def _stream(
-        self, prompt: Prompt, draft: Draft, reply: Reply, meter: Meter, on_wait: OnWait
+        self,
+        prompt: Prompt,
+        draft: Draft,
+        reply: Reply,
+        meter: Meter,
+        on_wait: OnWait,
+        begun: asyncio.Task[None],
     ) -> None:
         async def attempt() -> None:
-            meter.attempts += 1
+            meter.requests += 1
             if draft.waiting:
                 reply.tell(draft, "")
             draft.restart()
             draft.notes = prompt.notes
-            async with aclosing(self._model.stream(prompt.messages)) as pieces:
-                async for piece in pieces:
-                    if isinstance(piece, Delta):
-                        meter.saw_delta()
-                        draft.push(piece.text)
-                        if draft.waiting:
-                            reply.tell(draft, "")
-                        reply.wake()
-                    else:
-                        self._learn(prompt, piece)
-                        meter.usage = meter.usage + piece
+            written: list[str] = []  # of which no tokens are reported
+            try:
+                async with aclosing(self._model.stream(prompt.messages)) as pieces:
+                    async for piece in pieces:
+                        if isinstance(piece, Delta):
+                            await begun
+                            meter.saw_delta()
+                            written.append(piece.text)
+                            draft.push(piece.text)
+                            if draft.waiting:
+                                reply.tell(draft, "")
+                            reply.wake()
+                        else:
+                            written.clear()
+                            self._learn(prompt, piece)
+                            meter.add(piece)
+            finally:
+                if written:
+                    tokens = self._estimate.of("".join(written))
+                    meter.estimate(input_tokens=prompt.tokens, output_tokens=tokens)
 
         await ask_again(attempt, on_wait)
 
@@ -222,10 +314,13 @@ class Responder:
 
     def _end(self, task: asyncio.Task[None], draft: Draft, reply: Reply, meter: Meter) -> None:
         """Whatever ended the writing, the draft ends, and says why if it is not whole."""
-        error = Interrupted() if task.cancelled() else task.exception()
+        error = None if task.cancelled() else task.exception()
         if meter.is_over:
             return
-        if error is None:
+        if task.cancelled():
+            meter.outcome, meter.is_handed_over = Interrupted.outcome, True
+            draft.pause(Interrupted.sentence)
+        elif error is None:
             meter.outcome = "complete"
             draft.end()
         else:
@@ -237,38 +332,72 @@ class Responder:
 
     # -- Slack's side
 
-    async def _show(self, reply: Reply, draft: Draft, question: Question, meter: Meter) -> None:
+    async def _show(self, reply: Reply, draft: Draft, meter: Meter) -> None:
+        channel = meter.turn.key.channel
         try:
             await reply.follow(draft)
-        except asyncio.CancelledError:
-            meter.outcome, meter.is_over = "stopped", True
-            raise
+        except (asyncio.CancelledError, Closed) as error:
+            meter.is_handed_over = True
+            meter.ended("stopped")
+            if isinstance(error, asyncio.CancelledError):
+                raise
         except BotError as error:
-            meter.outcome, meter.is_over = error.outcome, True
-            event(log, "reply.failed", level=logging.ERROR, channel=question.channel, reason=error)
+            meter.ended(error.outcome)
+            event(log, "reply.failed", level=logging.ERROR, channel=channel, reason=error)
         except Exception as error:
-            meter.outcome, meter.is_over = "failed", True
-            broke(log, "reply.broke", error, channel=question.channel)
+            meter.ended("failed")
+            broke(log, "reply.broke", error, channel=channel)
 
-    async def _record(self, question: Question, meter: Meter, *, ended: float) -> None:
-        first = meter.first_delta
-        record = UsageRecord(
-            at=datetime.now(UTC),
-            key=question.key,
-            user=question.user,
-            model=self._model.name,
-            usage=meter.usage,
-            seconds_to_first_delta=None if first is None else first - meter.started,
-            seconds=ended - meter.started,
-            requests=meter.attempts,
-            outcome=meter.outcome,
-        )
+    # -- the record
+
+    def _note(self, turn: Turn, messages: list[str]) -> None:
+        """Beside the answer: should it be lost, the messages are found by their metadata."""
+
+        async def note() -> None:
+            try:
+                await self._turns.note_messages(turn.key, messages)
+            except Transient as error:
+                event(log, "turn.not_noted", level=logging.WARNING, reason=error)
+
+        task = asyncio.create_task(note())
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
+
+    async def _record(self, turn: Turn, meter: Meter, *, ended: float) -> None:
+        record = meter.record(ended=ended)
         event(log, "answer.finished", **record.fields())
+        if meter.is_handed_over:
+            await self._suspend(turn, record)
+        else:
+            await self._finish(turn, meter.outcome, record)
+
+    async def _finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> None:
+        """Not lost with the database: until it is back, the turn is not over."""
         try:
-            await self._ledger.record(record)
+            await until_recorded(lambda: self._turns.finish(turn, outcome, record))
         except Exception as error:
-            # The answer stands; the line above still holds its numbers.
-            broke(log, "usage.not_recorded", error)
+            # The answer stands; the line in the log still holds its numbers.
+            broke(log, "turn.not_recorded", error)
+
+    async def _suspend(self, turn: Turn, record: UsageRecord) -> None:
+        try:
+            await self._turns.suspend(turn, record)
+        except Exception as error:  # whoever finds this process gone takes the turn all the same
+            broke(log, "turn.not_recorded", error)
+
+
+def _resumed(
+    turn: Turn, found: Standing, error: BotError | None
+) -> tuple[Question, Draft, Standing]:
+    """What `_answer` needs to go on: the question, and a draft of what people already see."""
+    draft = Draft()
+    draft.push(join([message.text for message in found.reply]))
+    if error:
+        event(log, "turn.given_up", level=logging.WARNING, ts=turn.key.ts, reason=error)
+        draft.end(error.sentence)
+    elif found.is_whole:  # but for messages that are to be deleted
+        draft.end()
+    return found.question or blank_question(turn), draft, found
 
 
 def _log_failure(error: BaseException) -> None:

@@ -12,7 +12,7 @@ from math import inf
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_base, wait_exponential_jitter
 
 from bot.errors import Transient
 from bot.logs import event
@@ -34,9 +34,14 @@ READ_ATTEMPTS = 5
 SHOW_ATTEMPTS = 12
 LONGEST_WAIT_TO_SHOW = 300.0  # a last edit is of use even so late; the answer is written
 
+ACCEPT_ATTEMPTS = 3
+ACCEPT_PATIENCE = 1.0  # seconds after which no further attempt is begun
+
 JITTER = 1.0  # seconds at the most, beyond a Retry-After that many were given at once
 
 _doubling = wait_exponential_jitter(multiplier=0.75, exp_base=2, max=30, jitter=0.5)
+# Our own database is asked sooner: it is often back in a moment, and much waits for it.
+_soon = wait_exponential_jitter(multiplier=0.1, exp_base=2, max=2, jitter=0.1)
 
 
 async def ask_again(call: Callable[[], Awaitable[T]], on_wait: OnWait) -> T:
@@ -59,6 +64,25 @@ async def until_it_lands(call: Callable[[], Awaitable[T]]) -> T:
     )
 
 
+async def until_recorded(call: Callable[[], Awaitable[T]]) -> T:
+    """For the database: what was promised is written down, however long it is away."""
+    return await _persist(
+        call, attempts=inf, on_wait=lambda *_: None, log_as="database.away", doubling=_soon
+    )
+
+
+async def accept_again(call: Callable[[], Awaitable[T]]) -> T:
+    """For a question that is to be acknowledged within Slack's 3 seconds, or not at all."""
+    return await _persist(
+        call,
+        attempts=ACCEPT_ATTEMPTS,
+        on_wait=lambda *_: None,
+        patience=ACCEPT_PATIENCE,
+        log_as="database.away",
+        doubling=_soon,
+    )
+
+
 async def until_reachable(call: Callable[[], Awaitable[T]]) -> T:
     """For the start: without Slack there is nothing else to do but to wait for it."""
     return await _persist(
@@ -78,6 +102,7 @@ async def _persist(
     longest_wait: float = LONGEST_WAIT,
     patience: float = inf,
     log_as: str = "call.retried",
+    doubling: wait_base = _doubling,
 ) -> T:
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + patience
@@ -101,7 +126,7 @@ async def _persist(
 
     retrying = AsyncRetrying(
         retry=retry_if_exception(is_worth_waiting_for),
-        wait=_wait,
+        wait=lambda state: _wait(state, doubling),
         stop=lambda state: state.attempt_number >= attempts or loop.time() >= give_up_at,
         before_sleep=before_sleep,
         reraise=True,
@@ -112,10 +137,10 @@ async def _persist(
     raise AssertionError("tenacity ends with a result or an error")
 
 
-def _wait(state: RetryCallState) -> float:
+def _wait(state: RetryCallState, doubling: wait_base) -> float:
     # Some servers say 0, which would use up all attempts in a moment.
     retry_after = _error(state).retry_after
-    return retry_after + random.uniform(0, JITTER) if retry_after else _doubling(state)
+    return retry_after + random.uniform(0, JITTER) if retry_after else doubling(state)
 
 
 def _error(state: RetryCallState) -> Transient:

@@ -3,23 +3,25 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from typing import TypeVar
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import server, slack
 from bot.app import Intake, bolt_app
-from bot.errors import CannotStart, SlackRefused
+from bot.errors import BotError, CannotStart, SlackRefused
 from bot.logs import event
-from bot.messages import Identity
+from bot.messages import Identity, Turn, TurnKey
 from bot.openai_model import OpenAIModel
 from bot.pacing import Limits, Pacer
+from bot.queue import Queue, Tell
 from bot.responder import Responder
 from bot.retries import until_reachable
 from bot.settings import Settings
-from bot.store import Store, opened
+from bot.store import Membership, Store, opened
 from bot.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
@@ -32,10 +34,41 @@ DRAIN = 20.0
 LAST_WORDS = 5.0
 
 
+@dataclass
+class Running:
+    """The parts of a running bot that its end concerns; to the database, its `Crew`."""
+
+    intake: Intake
+    queue: Queue
+    responder: Responder
+    turnstile: Turnstile
+    membership: Membership
+
+    @property
+    def keys(self) -> list[TurnKey]:
+        return self.queue.keys
+
+    def resume(self, turns: Iterable[Turn]) -> None:
+        self.queue.resume(turns)
+
+    def drop(self, keys: Iterable[TurnKey]) -> None:
+        self.queue.drop(keys)
+
+    def look_again(self, thread: tuple[str, str, str]) -> None:
+        self.queue.look_again(thread)
+
+    def pause(self) -> None:
+        self.turnstile.pause()
+
+    def go_on(self) -> None:
+        self.turnstile.resume()
+
+
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT.
 
-    :raises CannotStart: Slack refuses a token, or the port is taken.
+    :raises CannotStart: Slack refuses a token, the port is taken, or another process serves on
+        the same SQLite file.
     """
     stop, hurry = _stop_signals()
     async with AsyncExitStack() as stack:
@@ -43,12 +76,12 @@ async def serve(settings: Settings) -> None:
         door = server.Door(over_http=not settings.uses_socket_mode)
         port = await _listen(stack, settings, door)
         starting = asyncio.create_task(_start(stack, settings, store, door, port))
-        started = await _unless_stopped(starting, stop)
-        if started is None:
+        bot = await _unless_stopped(starting, stop)
+        if bot is None:
             return
-        await stop.wait()
+        await _unless_stopped(asyncio.create_task(bot.membership.ended()), stop)
         door.is_closing = True
-        await _wind_down(*started, hurry)
+        await _wind_down(bot, hurry)
 
 
 def model_of(settings: Settings) -> OpenAIModel:
@@ -59,20 +92,6 @@ def model_of(settings: Settings) -> OpenAIModel:
         temperature=settings.openai_temperature,
         max_tokens=settings.openai_max_tokens,
         timeout=settings.openai_timeout,
-    )
-
-
-def responder_of(
-    settings: Settings, *, bot: Identity, chat: slack.SlackChat, model: OpenAIModel, store: Store
-) -> Responder:
-    return Responder(
-        bot=bot,
-        chat=chat,
-        model=model,
-        ledger=store.ledger,
-        turnstile=Turnstile(Pacer(Limits(burst=settings.slack_burst))),
-        instructions=settings.system_prompt,
-        context_tokens=settings.openai_context_tokens,
     )
 
 
@@ -91,22 +110,45 @@ async def _listen(stack: AsyncExitStack, settings: Settings, door: server.Door) 
 
 async def _start(
     stack: AsyncExitStack, settings: Settings, store: Store, door: server.Door, port: int | None
-) -> tuple[Intake, Responder]:
-    """Waits for Slack, then opens the door."""
+) -> Running:
+    """Waits for Slack, takes up what was left unfinished, then opens the door."""
     client = await stack.enter_async_context(
         slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url)
     )
-    bot = await _patiently(slack.identify, client, "SLACK_BOT_TOKEN")
+    identity = await _patiently(slack.identify, client, "SLACK_BOT_TOKEN")
     model = model_of(settings)
     stack.push_async_callback(model.close)
-    chat = slack.SlackChat(client, bot)
+    shares = store.shares(identity.team)
+    chat = slack.SlackChat(client, identity, shares=shares)
     stack.push_async_callback(chat.close)
-    responder = responder_of(settings, bot=bot, chat=chat, model=model, store=store)
-    intake = Intake(bot, accept=store.turns.accept, answer=responder.answer)
-    await _receive(stack, settings, bot, intake, door)
+    turnstile = Turnstile(Pacer(Limits(burst=settings.slack_burst)), shares)
+    responder = Responder(
+        bot=identity,
+        chat=chat,
+        model=model,
+        turns=store.turns,
+        turnstile=turnstile,
+        instructions=settings.system_prompt,
+        context_tokens=settings.openai_context_tokens,
+    )
+    queue = Queue(
+        store.turns, responder.answer, _whisper(chat), at_once=settings.max_concurrent_answers
+    )
+    bot = Running(Intake(identity, accept=queue.accept), queue, responder, turnstile, store.member)
+    await store.member.join(bot)
+    stack.push_async_callback(store.member.leave)
+    await _receive(stack, settings, identity, bot.intake, door)
     mode = "Socket Mode" if settings.uses_socket_mode else "HTTP"
-    event(log, "bot.started", mode=mode, port=port, bot=bot.name, team=bot.team)
-    return intake, responder
+    event(log, "bot.started", mode=mode, port=port, bot=identity.name, team=identity.team)
+    return bot
+
+
+def _whisper(chat: slack.SlackChat) -> Tell:
+    async def whisper(turn: Turn, sentence: str) -> None:
+        with suppress(BotError):  # a courtesy: the answer comes all the same
+            await chat.whisper(turn.key.channel, turn.thread_ts, turn.user, sentence)
+
+    return whisper
 
 
 async def _receive(
@@ -138,14 +180,18 @@ def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
     return stop, hurry
 
 
-async def _wind_down(intake: Intake, responder: Responder, hurry: asyncio.Event) -> None:
-    """Lets running answers finish, unless told to hurry; the others say that they will not."""
-    intake.close()
+async def _wind_down(bot: Running, hurry: asyncio.Event) -> None:
+    """Lets running answers finish, unless told to hurry. The others go to the other processes,
+    or wait for the next start and say so."""
+    bot.intake.close()
     event(log, "bot.stopping")
-    if not await _unless_stopped(asyncio.create_task(intake.finished(within=DRAIN)), hurry):
-        responder.interrupt()
-        await intake.finished(within=LAST_WORDS)
-    await intake.abandon()
+    await bot.queue.close()
+    if not await _unless_stopped(asyncio.create_task(bot.queue.finished(within=DRAIN)), hurry):
+        if await bot.membership.others():  # they go on at once; nobody needs to read of it
+            bot.turnstile.close()
+        bot.responder.interrupt()
+        await bot.queue.finished(within=LAST_WORDS)
+    await bot.queue.abandon()
     event(log, "bot.stopped")
 
 

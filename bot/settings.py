@@ -48,6 +48,7 @@ class Settings:
     prices: Prices = field(repr=False, metadata={"variable": "PRICES_FILE"})
     database_url: str = field(repr=False)  # it may hold a password
     retention_days: int | None  # None: what is kept is kept for ever
+    max_concurrent_answers: int
     host: str
     port: int | None
     log_level: str
@@ -100,6 +101,7 @@ class Settings:
             prices=read.optional("PRICES_FILE", _prices, known_prices()),
             database_url=read.optional("DATABASE_URL", database_url, DEFAULT_DATABASE),
             retention_days=read.optional("RETENTION_DAYS", _whole(1, 36_500)),
+            max_concurrent_answers=read.optional("MAX_CONCURRENT_ANSWERS", _whole(1, 10_000), 200),
             host=read.optional("HOST", str, "0.0.0.0"),  # platforms route to any address
             port=port,
             log_level=read.optional("LOG_LEVEL", _level, "INFO"),

@@ -14,10 +14,11 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bot import views
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
 from bot.history import reply_tag
 from bot.messages import Identity, TurnKey
-from bot.turnstile import Budget
+from bot.turnstile import Budget, Shares
 
 # Seconds for one whole call. Slack answers most in a tenth of one.
 CALL_TIMEOUT = 15.0
@@ -42,6 +43,7 @@ BUDGETS: Mapping[str, int] = {
     "reactions.add": 48,
     "reactions.remove": 18,
     "chat.delete": 48,
+    "chat.postEphemeral": 96,
     "assistant.threads.setStatus": 580,
 }
 
@@ -129,10 +131,12 @@ async def name_of(client: AsyncWebClient, id: str) -> str | None:
 class SlackChat:
     """Fits the protocols `bot.responder.Chat` and `bot.reply.ReplyChat`."""
 
-    def __init__(self, client: AsyncWebClient, bot: Identity) -> None:
+    def __init__(
+        self, client: AsyncWebClient, bot: Identity, *, shares: Shares | None = None
+    ) -> None:
         self._client = client
         self._bot = bot
-        self._budgets = {method: Budget(limit) for method, limit in BUDGETS.items()}
+        self._budgets = {method: Budget(method, limit, shares) for method, limit in BUDGETS.items()}
         self._names: OrderedDict[str, str] = OrderedDict()
         self._lookups: dict[str, asyncio.Task[None]] = {}
 
@@ -160,6 +164,16 @@ class SlackChat:
 
     async def delete(self, channel: str, ts: str) -> None:
         await self._call("chat.delete", channel=channel, ts=ts)
+
+    async def whisper(self, channel: str, thread_ts: str, user: str, sentence: str) -> None:
+        """Says something in a thread that only one person sees; Slack does not keep it."""
+        await self._call(
+            "chat.postEphemeral",
+            channel=channel,
+            thread_ts=thread_ts,
+            user=user,
+            **views.notice_message(sentence),
+        )
 
     async def set_status(self, channel: str, thread_ts: str, status: str) -> None:
         await self._call(

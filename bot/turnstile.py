@@ -1,11 +1,12 @@
 """Lets replies through to Slack one call at a time, in the order that the pacer decides."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from math import inf
+from typing import Any, NamedTuple, Protocol
 
-from bot.errors import RateLimited
+from bot.errors import RateLimited, Transient
 from bot.pacing import Call, Claim, Pacer, Window
 
 # Seconds to hold a method where Slack refuses without saying for how long.
@@ -15,17 +16,64 @@ UNSAID_RETRY_AFTER = 10.0
 MOMENT = 0.5
 
 
+# Seconds after which a draw is tried again that failed because the database is away.
+DRAW_AGAIN = 0.5
+
+
+class Drawn(NamedTuple):
+    """What a draw has told of the budgets, by name; see `bot.pacing.Window.state`."""
+
+    is_granted: bool
+    states: Mapping[str, Any]
+    kept_elsewhere: int  # calls that other processes keep back
+
+
+class Shares(Protocol):
+    """Budgets that several processes draw from. Every call may raise `Transient`."""
+
+    async def draw(self, windows: Mapping[str, Window], *, kept_back: int) -> Drawn:
+        """A slot of each, or of none. ``kept_back`` is told to the other processes."""
+
+    async def refused(self, windows: Mapping[str, Window], *, retry_after: float) -> None:
+        """Slack refused the call that was drawn last."""
+
+
 class Late(Exception):
     """A last edit cannot be made in time: the text has to go another way."""
 
 
-class Turnstile:
-    """The waiting side of a `Pacer`: one timer and a future for each waiting reply."""
+class Closed(Exception):
+    """This process shows no more: another goes on where it stopped."""
 
-    def __init__(self, pacer: Pacer) -> None:
+
+class Turnstile:
+    """The waiting side of a `Pacer`: one timer and a future for each waiting reply.
+
+    ``shares`` are the budgets of all processes together; without, this is the only one.
+    """
+
+    def __init__(self, pacer: Pacer, shares: Shares | None = None) -> None:
         self._pacer = pacer
+        self._shares = shares
         self._waiting: dict[Claim, asyncio.Future[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._is_paused = False
+        self._is_closed = False
+
+    def pause(self) -> None:
+        """Lets nobody through: other processes may answer these questions now."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        self._is_paused = False
+        self.turn()
+
+    def close(self) -> None:
+        """Lets nobody through for good. Calls under way come to their end."""
+        self._is_closed = True
+        for granted in self._waiting.values():
+            if not granted.done():
+                granted.set_exception(Closed())
 
     def join(self, claim: Claim) -> None:
         self._pacer.join(claim, _now())
@@ -45,13 +93,13 @@ class Turnstile:
         """Waits until the claim may make its call; inside, it makes it.
 
         :raises Late: a last edit could not be made in time.
+        :raises Closed: nobody is let through any more.
         """
         await self._enter(claim, call)
         try:
             yield
         except RateLimited as error:
-            retry_after = error.retry_after or UNSAID_RETRY_AFTER
-            self._pacer.refused(claim, call, _now(), retry_after=retry_after)
+            await self._refused(claim, call, error.retry_after or UNSAID_RETRY_AFTER)
             raise
         except BaseException:
             self._pacer.answered(claim, call, _now())
@@ -62,13 +110,20 @@ class Turnstile:
             self.turn()
 
     async def _enter(self, claim: Claim, call: Call) -> None:
+        await self._wait(claim, call)
+        while self._shares and not await self._draw(self._shares, claim, call):
+            await self._wait(claim, call)
+
+    async def _wait(self, claim: Claim, call: Call) -> None:
+        if self._is_closed:
+            raise Closed
         granted = asyncio.get_running_loop().create_future()
         self._waiting[claim] = granted
         claim.wants = call
         self.turn()
         try:
             await granted
-        except (asyncio.CancelledError, Late):
+        except (asyncio.CancelledError, Late, Closed):
             if claim.wants is None:  # granted in the same moment, or before this was heard
                 self._pacer.returned(claim, call)
             claim.wants = None
@@ -76,8 +131,31 @@ class Turnstile:
             self.turn()
             raise
 
+    async def _draw(self, shares: Shares, claim: Claim, call: Call) -> bool:
+        """Whether what the pacer grants is there: another process may have been first."""
+        windows = self._pacer.windows(claim, call)
+        drawn = None
+        try:
+            drawn = await shares.draw(windows, kept_back=self._pacer.kept_back)
+        except Transient:
+            await asyncio.sleep(DRAW_AGAIN)
+        finally:
+            if drawn is None or not drawn.is_granted:
+                self._pacer.returned(claim, call)
+        if drawn:
+            self._pacer.learn(windows, drawn.states, drawn.kept_elsewhere)
+        return drawn is not None and drawn.is_granted
+
+    async def _refused(self, claim: Claim, call: Call, retry_after: float) -> None:
+        held = self._pacer.refused(claim, call, _now(), retry_after=retry_after)
+        if self._shares:
+            with suppress(Transient):
+                await self._shares.refused(held, retry_after=retry_after)
+
     def turn(self) -> None:
         """Grants all that can be granted now. Called when anything changed."""
+        if self._is_paused or self._is_closed:
+            return
         now = _now()
         while claim := self._pacer.grant(now):
             granted = self._waiting.pop(claim)
@@ -97,28 +175,52 @@ class Turnstile:
 class Budget:
     """The calls of one method: first come, first served, and never more than Slack allows."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, method: str, limit: int, shares: Shares | None = None) -> None:
+        self._shares = shares
         self._window = Window(limit)
+        self._windows = {method: self._window}
         self._line = asyncio.Lock()  # wakes its waiters in the order in which they came
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         async with self._line:
-            while self._window.free(_now()) <= 0:
+            while not await self._take():
                 frees_in = self._window.next_free(_now()) - _now()
                 await asyncio.sleep(min(max(frees_in, 0.01), MOMENT))
-            self._window.take(_now())
         try:
             yield
         except RateLimited as error:
             held = error.retry_after or UNSAID_RETRY_AFTER
             self._window.refused(_now(), until=_now() + held)
+            if self._shares:
+                with suppress(Transient):
+                    await self._shares.refused(self._windows, retry_after=held)
             raise
         except BaseException:
             self._window.answered(_now())
             raise
         else:
             self._window.answered(_now())
+
+    async def _take(self) -> bool:
+        """Whether a slot was free; it is taken."""
+        if self._window.free(_now()) <= 0:
+            return False
+        self._window.take(_now())
+        if self._shares is None:
+            return True
+        drawn = None
+        try:
+            drawn = await self._shares.draw(self._windows, kept_back=0)
+        except Transient:
+            await asyncio.sleep(DRAW_AGAIN)
+        finally:
+            if drawn is None or not drawn.is_granted:
+                self._window.returned()
+        if drawn:
+            for name, window in self._windows.items():
+                window.adopt(drawn.states[name], 0.0)
+        return drawn is not None and drawn.is_granted
 
 
 def _now() -> float:

@@ -1,7 +1,7 @@
 """What is kept: which questions were accepted, and what their answers cost. Ids, never text."""
 
-from bot.store.database import Store, opened, sqlite_path
+from bot.store.database import Membership, Store, is_postgres, opened, sqlite_path
 from bot.store.ledger import Ledger
 from bot.store.turns import Turns
 
-__all__ = ["Ledger", "Store", "Turns", "opened", "sqlite_path"]
+__all__ = ["Ledger", "Membership", "Store", "Turns", "is_postgres", "opened", "sqlite_path"]

@@ -12,8 +12,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from bot.store.calls import SharedCalls
 from bot.store.ledger import Ledger
 from bot.store.migrations import upgrade
+from bot.store.replicas import Replica, SoleProcess
 from bot.store.turns import Turns
 
 # Seconds to connect, and for one statement: a database that takes longer counts as lost.
@@ -24,13 +26,26 @@ STATEMENT_WITHIN = 10.0
 CONNECTIONS = 5
 
 
-class Store:
-    """The database: `turns` and `ledger` over one engine."""
+Membership = SoleProcess | Replica
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
+
+class Store:
+    """The database: `turns` and `ledger` over one engine, and this process's part in it."""
+
+    def __init__(self, database_url: str, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._is_shared = is_postgres(database_url)
         self.turns = Turns(engine)
         self.ledger = Ledger(engine)
+        self.member: Membership = (
+            Replica(database_url, self.turns)
+            if self._is_shared
+            else SoleProcess(sqlite_path(database_url), self.turns)
+        )
+
+    def shares(self, team: str) -> SharedCalls | None:
+        """Slack's limits as all processes share them; None where there can be only one."""
+        return SharedCalls(self._engine, team, self.turns) if self._is_shared else None
 
 
 @asynccontextmanager
@@ -43,7 +58,7 @@ async def opened(database_url: str) -> AsyncIterator[Store]:
     try:
         async with engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
             await connection.run_sync(upgrade)
-        yield Store(engine)
+        yield Store(database_url, engine)
     except (OSError, asyncpg.PostgresError) as error:  # of a connection that was never made
         raise DBAPIError(None, None, error) from error
     finally:

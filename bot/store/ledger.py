@@ -13,16 +13,18 @@ from sqlalchemy import (
     Interval,
     Row,
     String,
+    Update,
     case,
     cast,
     func,
     literal,
     select,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.messages import TurnKey, Usage, UsageRecord
+from bot.messages import Outcome, Turn, TurnKey, Usage, UsageRecord
 from bot.money import dollars_of, units_of
 from bot.periods import offsets
 from bot.store.schema import usage
@@ -145,6 +147,18 @@ class Ledger:
     async def _rows(self, query: Any) -> Sequence[Any]:
         async with self._engine.connect() as connection:
             return (await connection.execute(query)).all()
+
+
+def ending(turn: Turn, outcome: Outcome) -> Update:
+    """The statement that corrects the outcome of a turn's latest attempt."""
+    name = {
+        "team": turn.key.team,
+        "channel": turn.key.channel,
+        "ts": turn.key.ts,
+        "attempt": turn.attempts,
+        "purpose": "answer",
+    }
+    return update(usage).filter_by(**name).values(outcome=outcome)
 
 
 def recording(record: UsageRecord, dialect: str) -> Any:

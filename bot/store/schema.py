@@ -34,7 +34,7 @@ turns = Table(
     Column("accepted_at", DateTime, nullable=False, server_default=func.now()),  # UTC
     Column("owner", String),  # the replica that answers it; NULL: none
     Column("attempts", Integer, nullable=False, server_default="0"),  # begun by any process
-    Column("messages", JSON, nullable=False, server_default="[]"),  # the ts of the reply's
+    Column("reply", JSON, nullable=False, server_default="[]"),  # the ts of the reply's
     Column("finished_at", DateTime),  # UTC
     Column("outcome", String),
     UniqueConstraint("team", "channel", "ts", name="turns_by_message"),
@@ -79,10 +79,10 @@ usage = Table(
 
 Index("usage_by_time", usage.c.at)
 
-# One row for each kind of Slack call and workspace, which several replicas draw from.
-budgets = Table(
-    "budgets",
+# What is left of Slack's limits, where several replicas share them: a row for each kind of call.
+calls = Table(
+    "calls",
     schema,
-    Column("name", String, primary_key=True),
+    Column("call", String, primary_key=True),
     Column("state", JSON, nullable=False),
 )

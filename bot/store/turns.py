@@ -10,7 +10,6 @@ from sqlalchemy import (
     Select,
     Update,
     and_,
-    case,
     exists,
     false,
     or_,
@@ -22,8 +21,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.messages import Outcome, Question, Turn, TurnKey, UsageRecord
-from bot.store.ledger import recording
+from bot.store.ledger import ending, recording
 from bot.store.schema import turns
+from bot.store.transactions import transaction
 
 UNFINISHED = turns.c.finished_at.is_(None)
 
@@ -38,7 +38,7 @@ TAKEN_AT_ONCE = 20
 class Turns:
     """The table of turns, as one process, its ``owner``, reads and writes it.
 
-    Every call raises SQLAlchemyError where the database cannot be reached.
+    Every call may raise `Unavailable`, as `transaction` does.
     """
 
     def __init__(self, engine: AsyncEngine, owner: str = "this process") -> None:
@@ -61,7 +61,7 @@ class Turns:
             "accepted_at": now,
             "owner": self.owner,
         }
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             await self._lock_thread(connection, question)
             place = await connection.scalar(self._inserting(row))
             if place is None:
@@ -78,35 +78,46 @@ class Turns:
 
     async def is_next(self, turn: Turn) -> bool:
         """Whether no earlier turn of its thread is unfinished."""
-        async with self._engine.connect() as connection:
+        async with transaction(self._engine) as connection:
             return not await connection.scalar(_is_behind(turn))
 
     async def begin(self, turn: Turn, record: UsageRecord) -> None:
         """Counts an attempt, and what it is expected to use at least, should this process die."""
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             await connection.execute(self._mine([turn.key]).values(attempts=record.attempt))
             await connection.execute(recording(record, connection.dialect.name))
 
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         """The ``ts`` of the reply's messages as they stand now."""
-        async with self._engine.begin() as connection:
-            await connection.execute(self._mine([key]).values(messages=list(messages)))
+        async with transaction(self._engine) as connection:
+            await connection.execute(self._mine([key]).values(reply=list(messages)))
 
     async def finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> None:
-        """The turn is over, and what its last attempt used; None: the model was not asked."""
+        """The turn is over, and what its last attempt used.
+
+        Without a record the model was not asked now: what was begun before came to that outcome.
+        """
         ended = self._mine([turn.key]).values(finished_at=_now(), outcome=outcome)
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             await connection.execute(ended)
             if record:
                 await connection.execute(recording(record, connection.dialect.name))
+            elif turn.attempts:
+                await connection.execute(ending(turn, outcome))
             await self._tell(connection, ":".join(turn.thread))
 
-    async def release(self, keys: Collection[TurnKey], cut_short: Collection[TurnKey]) -> None:
-        """Gives turns up, for whoever takes them. What was ``cut_short`` on purpose is no
-        failed attempt."""
-        begun = case((_is_one_of(cut_short), turns.c.attempts - 1), else_=turns.c.attempts)
-        async with self._engine.begin() as connection:
-            await connection.execute(self._mine(keys).values(owner=None, attempts=begun))
+    async def suspend(self, turn: Turn, record: UsageRecord | None) -> None:
+        """Gives a turn up that was begun, and keeps what it has used so far."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(self._mine([turn.key]).values(owner=None))
+            if record:
+                await connection.execute(recording(record, connection.dialect.name))
+            await self._tell(connection, "")
+
+    async def release(self, keys: Collection[TurnKey]) -> None:
+        """Gives turns up that were not begun, for whoever takes them."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(self._mine(keys).values(owner=None))
             await self._tell(connection, "")
 
     async def others(self) -> list[str | None]:
@@ -114,7 +125,7 @@ class Turns:
         query = select(turns.c.owner).where(
             UNFINISHED, or_(turns.c.owner.is_(None), turns.c.owner != self.owner)
         )
-        async with self._engine.connect() as connection:
+        async with transaction(self._engine) as connection:
             return list(await connection.scalars(query.distinct()))
 
     async def take_over(self, owner: str | None) -> list[Turn]:
@@ -138,7 +149,7 @@ class Turns:
 
     async def _taken(self, which: ColumnElement[bool]) -> list[Turn]:
         taking = update(turns).where(which).values(owner=self.owner).returning(turns)
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             rows = (await connection.execute(taking)).all()
         return sorted(map(_turn, rows), key=lambda turn: turn.place)
 
@@ -194,7 +205,7 @@ def _turn(row: Row[Any]) -> Turn:
         place=row.place,
         accepted_at=row.accepted_at.replace(tzinfo=UTC),
         attempts=row.attempts,
-        messages=tuple(row.messages),
+        messages=tuple(row.reply),
         is_resumed=True,
     )
 

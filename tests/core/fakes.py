@@ -4,12 +4,23 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
-from bot.messages import ChatMessage, Delta, Identity, Question, TurnKey, Usage, UsageRecord
+from bot.messages import (
+    ChatMessage,
+    Delta,
+    Identity,
+    Outcome,
+    Question,
+    Turn,
+    TurnKey,
+    Usage,
+    UsageRecord,
+)
 
 BOT = Identity(team="T1", user="UBOT", bot_id="B1", name="Robo")
 USAGE = Usage(input_tokens=100, cached_tokens=0, output_tokens=20, reasoning_tokens=0)
@@ -26,6 +37,12 @@ def question(text: str = "why?", **values: Any) -> Question:
     defaults = {"team": "T1", "channel": "C1", "ts": "1700000000.000100", "user": "UANA"}
     values = defaults | {"thread_ts": values.get("ts", defaults["ts"])} | values
     return Question(text=text, **values)
+
+
+def turn_of(asked: Question, **values: Any) -> Turn:
+    now = datetime.now(UTC)
+    turn = Turn(asked.key, asked.thread_ts, asked.user, place=1, accepted_at=now, is_next=True)
+    return replace(turn, **values)
 
 
 @dataclass(slots=True)
@@ -244,15 +261,32 @@ class FakeModel:
             self.closed += 1
 
 
-class FakeLedger:
-    def __init__(self, error: Exception | None = None) -> None:
-        self.records: list[UsageRecord] = []
-        self._error = error
+class FakeTurns:
+    """Turns and their usage in memory; the next calls raise the ``errors``."""
 
-    async def record(self, record: UsageRecord) -> None:
-        if self._error:
-            raise self._error
-        self.records.append(record)
+    def __init__(self, *errors: Exception) -> None:
+        self.begun: list[UsageRecord] = []
+        self.records: list[UsageRecord] = []  # of attempts that ended
+        self.messages: dict[TurnKey, list[str]] = {}
+        self.finished: dict[TurnKey, Outcome] = {}
+        self.suspended: list[TurnKey] = []
+        self._errors = list(errors)
+
+    async def begin(self, turn: Turn, record: UsageRecord) -> None:
+        self.begun.append(record)
+
+    async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
+        self.messages[key] = list(messages)
+
+    async def finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> None:
+        if self._errors:
+            raise self._errors.pop(0)
+        self.finished[turn.key] = outcome
+        self.records += [record] if record else []
+
+    async def suspend(self, turn: Turn, record: UsageRecord | None) -> None:
+        self.suspended.append(turn.key)
+        self.records += [record] if record else []
 
 
 def shown(message: dict[str, Any]) -> str:

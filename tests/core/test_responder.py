@@ -26,7 +26,7 @@ from bot.errors import (
     Transient,
     Unavailable,
 )
-from bot.messages import ChatMessage, Delta, Question, Usage
+from bot.messages import ChatMessage, Delta, Question, Usage, UsageRecord
 from bot.pacing import Limits, Pacer
 from bot.responder import Responder
 from bot.sign import THINKING
@@ -36,10 +36,11 @@ from tests.core.fakes import (
     LOST,
     USAGE,
     FakeChat,
-    FakeLedger,
     FakeModel,
+    FakeTurns,
     question,
     slack_limits,
+    turn_of,
 )
 
 WORDS = "Because the moon pulls the sea. "
@@ -54,20 +55,27 @@ SECRET = "sk-secret and what people wrote"
 turnstiles: list[Turnstile] = []
 
 
+class Answering(Responder):
+    """Each question is a turn of its own that begins now."""
+
+    async def reply_to(self, asked: Question) -> None:
+        await self.answer(turn_of(asked), asked)
+
+
 def responder(
     model: FakeModel,
     chat: FakeChat,
-    ledger: FakeLedger | None = None,
+    ledger: FakeTurns | None = None,
     *,
     limits: Limits | None = None,
     context_tokens: int = 4_000,
-) -> Responder:
+) -> "Answering":
     turnstiles.append(Turnstile(Pacer(limits)))
-    return Responder(
+    return Answering(
         bot=BOT,
         chat=chat,
         model=model,
-        ledger=ledger or FakeLedger(),
+        turns=ledger or FakeTurns(),
         turnstile=turnstiles[-1],
         instructions="Be kind.",
         context_tokens=context_tokens,
@@ -103,7 +111,7 @@ async def test_answer_grows_on_screen_and_ends_whole() -> None:
     chat = FakeChat(latency=0.1)
     model = FakeModel([0.4, "Because the moon ", 2.0, "pulls the sea.", USAGE])
 
-    await responder(model, chat).answer(question())
+    await responder(model, chat).reply_to(question())
 
     assert chat.history[0] == "Because the moon"
     assert chat.screen == ["Because the moon pulls the sea."]
@@ -114,7 +122,7 @@ async def test_status_comes_at_once_and_before_the_model_answers() -> None:
     asked = question(thread_ts="1600000000.000001")
     seen: list[str] = []
 
-    await responder(FakeModel([lambda: seen.append(chat.status), WORDS]), chat).answer(asked)
+    await responder(FakeModel([lambda: seen.append(chat.status), WORDS]), chat).reply_to(asked)
 
     assert seen == [THINKING]
     assert chat.times("set_status") == [1000.0]
@@ -125,7 +133,7 @@ async def test_model_is_not_kept_waiting_by_a_slow_status() -> None:
     chat.latencies["set_status"] = [8.0]
     model = FakeModel([WORDS])
 
-    await responder(model, chat).answer(question())
+    await responder(model, chat).reply_to(question())
 
     assert model.asked_at == [1000.0]
     assert chat.status == ""
@@ -135,7 +143,7 @@ async def test_question_that_opens_a_thread_needs_no_history() -> None:
     chat = FakeChat()
     model = FakeModel([WORDS])
 
-    await responder(model, chat).answer(question("why tides?"))
+    await responder(model, chat).reply_to(question("why tides?"))
 
     assert chat.times("thread") == []
     assert [message.role for message in model.asked[0]] == ["system", "user"]
@@ -147,7 +155,7 @@ async def test_thread_is_read_and_its_people_are_named() -> None:
     chat = FakeChat(thread=[earlier])
     model = FakeModel([WORDS])
 
-    await responder(model, chat).answer(question("why?", thread_ts="1600000000.000001"))
+    await responder(model, chat).reply_to(question("why?", thread_ts="1600000000.000001"))
 
     said = [message.content for message in model.asked[0][1:]]
     assert said == ["Ben: The sea is gone.", "Ana: why?"]
@@ -156,7 +164,7 @@ async def test_thread_is_read_and_its_people_are_named() -> None:
 async def test_system_prompt_says_who_and_where() -> None:
     model = FakeModel([WORDS])
 
-    await responder(model, FakeChat()).answer(question())
+    await responder(model, FakeChat()).reply_to(question())
 
     system = model.asked[0][0].content
     assert system.startswith("Be kind.")
@@ -165,10 +173,10 @@ async def test_system_prompt_says_who_and_where() -> None:
 
 
 async def test_mention_without_words_gets_a_helpful_line_and_costs_nothing() -> None:
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     model = FakeModel([WORDS])
 
-    await responder(model, chat, ledger).answer(question("<@UBOT>"))
+    await responder(model, chat, ledger).reply_to(question("<@UBOT>"))
 
     assert chat.screen == [f"[{views.wordless(question())}]"]
     assert model.asked == []
@@ -183,7 +191,7 @@ async def test_person_is_told_what_was_left_out() -> None:
     chat = FakeChat(thread=thread)
     asked = question(thread_ts="1600000000.000001")
 
-    await responder(FakeModel([WORDS]), chat, context_tokens=1500).answer(asked)
+    await responder(FakeModel([WORDS]), chat, context_tokens=1500).reply_to(asked)
 
     assert "I left out" in chat.screen[0]
 
@@ -194,8 +202,8 @@ async def test_reaction_stands_in_for_a_refused_status_now_and_for_the_next_ques
     seen: list[set[str]] = []
     answering = responder(FakeModel([1.0, lambda: seen.append(set(chat.reactions)), WORDS]), chat)
 
-    await answering.answer(question())
-    await answering.answer(question(ts="1700000000.000200"))
+    await answering.reply_to(question())
+    await answering.reply_to(question(ts="1700000000.000200"))
 
     assert seen == [{"eyes"}, {"eyes"}]
     assert chat.reactions == set()
@@ -206,7 +214,7 @@ async def test_answer_comes_though_neither_status_nor_reaction_is_allowed() -> N
     chat = FakeChat(latency=0.1)
     chat.errors = {"set_status": [NO_STATUS], "add_reaction": [NO_SCOPE]}
 
-    await responder(FakeModel([5.0, WORDS, 200.0, "More."]), chat).answer(question())
+    await responder(FakeModel([5.0, WORDS, 200.0, "More."]), chat).reply_to(question())
 
     assert chat.screen == [WORDS + "More."]
     assert len(chat.times("set_status")) == len(chat.times("add_reaction")) == 1
@@ -215,7 +223,7 @@ async def test_answer_comes_though_neither_status_nor_reaction_is_allowed() -> N
 async def test_status_lives_as_long_as_the_model_thinks() -> None:
     chat = FakeChat(latency=0.1)
 
-    await responder(FakeModel([300.0, WORDS]), chat).answer(question())
+    await responder(FakeModel([300.0, WORDS]), chat).reply_to(question())
 
     assert chat.statuses == [THINKING] * 4 + [""]
 
@@ -228,7 +236,7 @@ async def test_rate_limited_edit_is_not_repeated() -> None:
     chat.errors["update"] = [RateLimited("Slack", 5.0)]
     model = FakeModel(["a" * 20, 1.5, "b", 4.0, "c", 4.0, "d", 4.0, USAGE])
 
-    await responder(model, chat).answer(question())
+    await responder(model, chat).reply_to(question())
 
     assert chat.history == ["a" * 20, *["a" * 20 + text for text in ("bc", "bcd", "bcd")]]
     assert chat.times("update") == [1001.5, 1006.5, 1009.5, 1013.5]
@@ -239,25 +247,25 @@ async def test_rate_limited_edit_is_not_repeated() -> None:
 async def test_answer_stands_whole_and_once_though_slack_fails(
     method: str, error: Exception
 ) -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     chat.errors[method] = [error, error]
     model = FakeModel([WORDS, 3.0, "It does. ", 3.0, "Twice a day.", USAGE])
 
-    await responder(model, chat, ledger).answer(question())
+    await responder(model, chat, ledger).reply_to(question())
 
     assert " ".join(chat.screen) == WORDS + "It does. Twice a day."
     assert ledger.records[0].outcome == "complete"
 
 
 async def test_model_writes_on_while_slack_is_down_and_all_is_shown_when_it_is_back() -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
 
     def goes_down() -> None:
         chat.down_until = asyncio.get_running_loop().time() + 150.0
 
     model = FakeModel([WORDS, 2.0, goes_down, "It does. ", 3.0, "Twice a day.", USAGE])
 
-    await responder(model, chat, ledger).answer(question())
+    await responder(model, chat, ledger).reply_to(question())
 
     assert chat.screen == [WORDS + "It does. Twice a day."]
     assert len(model.asked) == 1
@@ -265,21 +273,21 @@ async def test_model_writes_on_while_slack_is_down_and_all_is_shown_when_it_is_b
 
 
 async def test_slack_that_stays_away_ends_the_answer_and_is_recorded() -> None:
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     chat.down_until = 1e9
     model = FakeModel([WORDS, STALLED])
 
-    await responder(model, chat, ledger).answer(question())
+    await responder(model, chat, ledger).reply_to(question())
 
     assert model.closed == 1
     assert ledger.records[0].outcome == "failed"
 
 
 async def test_deleted_reply_ends_the_answer_and_closes_the_models_stream() -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     model = FakeModel([WORDS, 3.0, chat.messages.clear, "More. ", 3.0, "More. ", STALLED])
 
-    await responder(model, chat, ledger).answer(question())
+    await responder(model, chat, ledger).reply_to(question())
 
     assert chat.screen == []
     assert model.closed == 1
@@ -288,11 +296,11 @@ async def test_deleted_reply_ends_the_answer_and_closes_the_models_stream() -> N
 
 
 async def test_refused_post_ends_the_answer_and_closes_the_models_stream() -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     chat.errors["post"] = [SlackRefused("chat.postMessage", "is_archived")]
     model = FakeModel([WORDS, STALLED])
 
-    await responder(model, chat, ledger).answer(question())
+    await responder(model, chat, ledger).reply_to(question())
 
     assert chat.screen == []
     assert chat.status == ""
@@ -305,7 +313,7 @@ async def test_thread_is_read_again_where_slack_fails() -> None:
     chat.errors["thread"] = [Unavailable("Slack", "HTTP 500"), RateLimited("Slack", 10.0)]
     model = FakeModel([5.0, WORDS])
 
-    await responder(model, chat).answer(question(thread_ts="1600000000.000001"))
+    await responder(model, chat).reply_to(question(thread_ts="1600000000.000001"))
 
     assert chat.screen == [WORDS.rstrip()]
     assert "is waiting: Slack is limiting requests, next try in 10 s..." in chat.statuses
@@ -316,7 +324,7 @@ async def test_status_says_thinking_again_once_the_thread_was_read() -> None:
     chat.errors["thread"] = [RateLimited("Slack", 10.0)]
     model = FakeModel([31.0, WORDS])
 
-    await responder(model, chat).answer(question(thread_ts="1600000000.000001"))
+    await responder(model, chat).reply_to(question(thread_ts="1600000000.000001"))
 
     assert chat.statuses == [
         THINKING,
@@ -327,11 +335,11 @@ async def test_status_says_thinking_again_once_the_thread_was_read() -> None:
 
 
 async def test_thread_that_may_not_be_read_is_said_and_costs_nothing() -> None:
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     chat.errors["thread"] = [SlackRefused("conversations.replies", "missing_scope")]
     model = FakeModel([WORDS])
 
-    await responder(model, chat, ledger).answer(question(thread_ts="1600000000.000001"))
+    await responder(model, chat, ledger).reply_to(question(thread_ts="1600000000.000001"))
 
     assert chat.screen == [in_brackets(errors.ThreadUnreadable)]
     assert model.asked == []
@@ -339,11 +347,11 @@ async def test_thread_that_may_not_be_read_is_said_and_costs_nothing() -> None:
 
 
 async def test_thread_that_slack_does_not_give_for_long_is_said() -> None:
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     error = Unavailable("Slack", "HTTP 500")
     chat.errors["thread"] = [error] * 5
 
-    await responder(FakeModel([WORDS]), chat, ledger).answer(question(thread_ts="16.1"))
+    await responder(FakeModel([WORDS]), chat, ledger).reply_to(question(thread_ts="16.1"))
 
     assert chat.screen == [f"[{error.sentence}]"]
     assert ledger.records[0].outcome == "failed"
@@ -354,7 +362,7 @@ async def test_question_is_answered_though_the_root_of_its_thread_was_deleted() 
     chat.errors["thread"] = [SlackRefused("conversations.replies", "thread_not_found")]
     model = FakeModel([WORDS])
 
-    await responder(model, chat).answer(question(thread_ts="1600000000.000001"))
+    await responder(model, chat).reply_to(question(thread_ts="1600000000.000001"))
 
     assert chat.screen == [WORDS.rstrip()]
     assert len(model.asked[0]) == 2
@@ -374,15 +382,16 @@ async def test_question_is_answered_though_the_root_of_its_thread_was_deleted() 
     ids=str,
 )
 async def test_model_is_asked_again_and_the_answer_comes(error: Transient) -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     model = FakeModel([error], ["Becau", error], [WORDS, USAGE])
 
-    await responder(model, chat, ledger).answer(question())
+    await responder(model, chat, ledger).reply_to(question())
 
     assert chat.screen == [WORDS.rstrip()]
     assert model.closed == 3
     record = ledger.records[0]
-    assert (record.outcome, record.requests, record.usage) == ("complete", 3, USAGE)
+    assert (record.outcome, record.requests, record.is_estimate) == ("complete", 3, True)
+    assert record.usage.output_tokens == 20 + 5  # those of "Becau" are estimated
 
 
 @pytest.mark.parametrize(
@@ -391,10 +400,10 @@ async def test_model_is_asked_again_and_the_answer_comes(error: Transient) -> No
 async def test_model_that_goes_on_failing_is_given_up_with_a_sentence_beneath_the_text(
     error: Transient,
 ) -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     model = FakeModel([WORDS, 2.0, error])
 
-    await responder(model, chat, ledger).answer(question())
+    await responder(model, chat, ledger).reply_to(question())
 
     assert chat.screen == [f"{WORDS.rstrip()}\n[{error.sentence}]"]
     assert len(model.asked) == 5
@@ -404,17 +413,17 @@ async def test_model_that_goes_on_failing_is_given_up_with_a_sentence_beneath_th
 async def test_model_that_never_begins_is_given_up_with_a_sentence() -> None:
     chat = FakeChat(latency=0.1)
 
-    await responder(FakeModel([MODEL_DOWN]), chat).answer(question())
+    await responder(FakeModel([MODEL_DOWN]), chat).reply_to(question())
 
     assert chat.screen == [f"[{MODEL_DOWN.sentence}]"]
     assert chat.status == ""
 
 
 async def test_retry_after_of_more_than_a_minute_is_not_waited_for() -> None:
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     error = RateLimited("the model", 61.0)
 
-    await responder(FakeModel([error]), chat, ledger).answer(question())
+    await responder(FakeModel([error]), chat, ledger).reply_to(question())
 
     assert chat.screen == [f"[{error.sentence}]"]
     assert (ledger.records[0].requests, ledger.records[0].seconds) == (1, 0.0)
@@ -424,7 +433,7 @@ async def test_what_the_answer_waits_for_is_told_in_the_status_before_the_first_
     chat = FakeChat(latency=0.1)
     model = FakeModel([RateLimited("the model", 20.0)], [WORDS, 5.0, "More."])
 
-    await responder(model, chat).answer(question())
+    await responder(model, chat).reply_to(question())
 
     assert chat.statuses[1] == "is waiting: the model is limiting requests, next try in 20 s..."
     assert all("Waiting" not in shown for shown in chat.history)
@@ -436,7 +445,7 @@ async def test_what_the_answer_waits_for_is_told_beneath_the_text_and_goes() -> 
         [WORDS, 3.0, RateLimited("the model", 20.0)], [WORDS[:12], 5.0, WORDS[12:], 3.0, "More."]
     )
 
-    await responder(model, chat).answer(question())
+    await responder(model, chat).reply_to(question())
 
     waiting = "\n[Waiting: the model is limiting requests, next try in 20 s.]"
     text = WORDS.rstrip()
@@ -447,7 +456,7 @@ async def test_short_wait_is_not_told() -> None:
     chat = FakeChat(latency=0.1)
     model = FakeModel([RateLimited("the model", 1.0)], [1.5, WORDS])
 
-    await responder(model, chat).answer(question())
+    await responder(model, chat).reply_to(question())
 
     assert chat.statuses == [THINKING, ""]
 
@@ -460,7 +469,7 @@ async def test_text_that_people_see_stays_until_the_next_attempt_overtakes_it() 
         [*(f"{word} " for word in ["The", "moon"]), 3.0, "pulls the sea up, ", 3.0, "every day."],
     )
 
-    await responder(model, chat).answer(question())
+    await responder(model, chat).reply_to(question())
 
     assert chat.history[0] == first.rstrip()
     assert chat.screen == ["The moon pulls the sea up, every day."]
@@ -469,10 +478,10 @@ async def test_text_that_people_see_stays_until_the_next_attempt_overtakes_it() 
 
 
 async def test_shorter_second_attempt_is_the_answer_when_it_is_finished() -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     model = FakeModel([WORDS * 5, 2.0, StreamBroken("reset")], ["The moon.", USAGE])
 
-    await responder(model, chat, ledger).answer(question())
+    await responder(model, chat, ledger).reply_to(question())
 
     assert chat.screen == ["The moon."]
     assert ledger.records[0].outcome == "complete"
@@ -484,7 +493,7 @@ async def test_shorter_second_attempt_takes_back_messages_that_it_does_not_need(
     script = [step for paragraph in paragraphs for step in (paragraph, 2.0)]
     model = FakeModel([*script, StreamBroken("reset")], ["The moon."])
 
-    await responder(model, chat).answer(question())
+    await responder(model, chat).reply_to(question())
 
     assert chat.screen == ["The moon."]
     assert len(chat.times("delete")) == 1
@@ -501,10 +510,10 @@ async def test_shorter_second_attempt_takes_back_messages_that_it_does_not_need(
     ],
 )
 async def test_refusal_for_good_is_said_and_not_tried_again(error: type[ModelError]) -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     model = FakeModel([1.0, error(SECRET)])
 
-    await responder(model, chat, ledger).answer(question())
+    await responder(model, chat, ledger).reply_to(question())
 
     assert chat.screen == [in_brackets(error)]
     assert chat.status == ""
@@ -518,10 +527,10 @@ async def test_refusal_for_good_is_said_and_not_tried_again(error: type[ModelErr
 async def test_text_before_a_stop_stays_with_a_sentence_about_it(
     error: type[ModelError], outcome: str
 ) -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     model = FakeModel([WORDS, 2.0, "And it", USAGE, error()])
 
-    await responder(model, chat, ledger).answer(question())
+    await responder(model, chat, ledger).reply_to(question())
 
     assert chat.screen == [f"{WORDS}And it\n{in_brackets(error)}"]
     assert len(model.asked) == 1
@@ -530,10 +539,10 @@ async def test_text_before_a_stop_stays_with_a_sentence_about_it(
 
 @pytest.mark.parametrize("script", [[], [""], [" \n", USAGE]])
 async def test_empty_answer_is_said(script: list[str | Usage]) -> None:
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     model = FakeModel(script)
 
-    await responder(model, chat, ledger).answer(question())
+    await responder(model, chat, ledger).reply_to(question())
 
     assert chat.screen[0].strip() == in_brackets(EmptyAnswer)
     assert len(model.asked) == 1
@@ -544,10 +553,10 @@ async def test_question_too_long_is_asked_once_more_with_less() -> None:
     thread = [
         {"ts": f"16000000{n:02}.000001", "user": "UBEN", "text": "word " * 200} for n in range(9)
     ]
-    chat, ledger = FakeChat(thread=thread), FakeLedger()
+    chat, ledger = FakeChat(thread=thread), FakeTurns()
     model = FakeModel([QuestionTooLong()], [WORDS, USAGE])
 
-    await responder(model, chat, ledger).answer(question(thread_ts="1600000000.000001"))
+    await responder(model, chat, ledger).reply_to(question(thread_ts="1600000000.000001"))
 
     first, second = (sum(len(m.content) for m in asked) for asked in model.asked)
     assert second < 0.7 * first
@@ -557,10 +566,10 @@ async def test_question_too_long_is_asked_once_more_with_less() -> None:
 
 
 async def test_question_too_long_twice_is_said() -> None:
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     model = FakeModel([QuestionTooLong()])
 
-    await responder(model, chat, ledger).answer(question("word " * 1000))
+    await responder(model, chat, ledger).reply_to(question("word " * 1000))
 
     assert in_brackets(QuestionTooLong)[1:-1] in chat.screen[0]
     assert (ledger.records[0].outcome, ledger.records[0].requests) == ("failed", 2)
@@ -590,10 +599,10 @@ async def test_unexpected_error_is_said_in_one_sentence_and_its_text_goes_nowher
     broken: Callable[[], tuple[FakeChat, FakeModel]], caplog: pytest.LogCaptureFixture
 ) -> None:
     chat, model = broken()
-    ledger = FakeLedger()
+    ledger = FakeTurns()
 
     with caplog.at_level(logging.DEBUG):
-        await responder(model, chat, ledger).answer(question(thread_ts="1600000000.000001"))
+        await responder(model, chat, ledger).reply_to(question(thread_ts="1600000000.000001"))
         gc.collect()
 
     assert chat.screen[0].endswith(in_brackets(errors.BotError))
@@ -607,12 +616,12 @@ async def test_unexpected_error_is_said_in_one_sentence_and_its_text_goes_nowher
 async def test_unexpected_error_in_showing_ends_the_answer_and_its_text_goes_nowhere(
     method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     chat.errors[method] = [KeyError(SECRET)]
     model = FakeModel([WORDS, 2.0, "More.", STALLED])
 
     with caplog.at_level(logging.DEBUG):
-        await responder(model, chat, ledger).answer(question())
+        await responder(model, chat, ledger).reply_to(question())
         gc.collect()
 
     assert model.closed == 1
@@ -622,10 +631,10 @@ async def test_unexpected_error_in_showing_ends_the_answer_and_its_text_goes_now
 
 
 async def test_unexpected_error_in_showing_the_end_does_not_count_as_complete() -> None:
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     chat.errors["update"] = [KeyError(SECRET)]
 
-    await responder(FakeModel([WORDS, 2.0]), chat, ledger).answer(question())
+    await responder(FakeModel([WORDS, 2.0]), chat, ledger).reply_to(question())
 
     assert ledger.records[0].outcome == "failed"
 
@@ -634,7 +643,7 @@ async def test_unexpected_error_in_answering_a_wordless_mention_is_not_raised() 
     chat = FakeChat()
     chat.errors["post"] = [KeyError(SECRET)]
 
-    await responder(FakeModel([WORDS]), chat).answer(question("<@UBOT>"))
+    await responder(FakeModel([WORDS]), chat).reply_to(question("<@UBOT>"))
 
     assert chat.screen == []
 
@@ -652,11 +661,11 @@ async def test_model_that_breaks_as_it_is_closed_is_not_reported_with_its_words(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """asyncio reports the errors of tasks that nobody looked at, with all that is in them."""
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     chat.errors["post"] = [SlackRefused("chat.postMessage", "is_archived")]
 
     with caplog.at_level(logging.DEBUG):
-        await responder(BreaksWhenClosed([WORDS, STALLED]), chat, ledger).answer(question())
+        await responder(BreaksWhenClosed([WORDS, STALLED]), chat, ledger).reply_to(question())
         gc.collect()
 
     assert ledger.records[0].outcome == "failed"
@@ -668,7 +677,7 @@ async def test_log_holds_no_words_of_question_or_answer(caplog: pytest.LogCaptur
     model = FakeModel(["Because the moon", 2.0, StreamBroken("reset")], [WORDS, KeyRejected("401")])
 
     with caplog.at_level(logging.DEBUG):
-        await responder(model, chat).answer(question("why tides?"))
+        await responder(model, chat).reply_to(question("why tides?"))
 
     logged = str([vars(record) for record in caplog.records])
     assert "tides" not in logged
@@ -679,10 +688,10 @@ async def test_log_holds_no_words_of_question_or_answer(caplog: pytest.LogCaptur
 
 
 async def test_record_says_what_the_answer_took() -> None:
-    ledger = FakeLedger()
+    ledger = FakeTurns()
     model = FakeModel([1.5, "Because ", 2.0, "the moon.", USAGE])
 
-    await responder(model, FakeChat(), ledger).answer(question(channel="C7"))
+    await responder(model, FakeChat(), ledger).reply_to(question(channel="C7"))
 
     (record,) = ledger.records
     assert record.key == question(channel="C7").key
@@ -693,55 +702,106 @@ async def test_record_says_what_the_answer_took() -> None:
     assert record.at.tzinfo is not None
 
 
-async def test_unknown_tokens_are_none_and_not_zero() -> None:
-    ledger = FakeLedger()
+async def test_tokens_that_the_provider_does_not_report_are_estimated_and_marked() -> None:
+    ledger = FakeTurns()
 
-    await responder(FakeModel([WORDS]), FakeChat(), ledger).answer(question())
+    await responder(FakeModel([WORDS]), FakeChat(), ledger).reply_to(question())
 
-    assert ledger.records[0].usage == Usage(None, None, None, None)
+    (record,) = ledger.records
+    assert record.is_estimate
+    assert record.usage == Usage(ledger.begun[0].usage.input_tokens, None, 12, None)
+
+
+async def test_reported_tokens_are_no_estimate() -> None:
+    ledger = FakeTurns()
+
+    await responder(FakeModel([WORDS, USAGE]), FakeChat(), ledger).reply_to(question())
+
+    assert not ledger.records[0].is_estimate
+
+
+async def test_request_that_brings_nothing_takes_no_tokens() -> None:
+    ledger = FakeTurns()
+    model = FakeModel([RateLimited("the model", 3.0)], [WORDS, USAGE])
+
+    await responder(model, FakeChat(), ledger).reply_to(question())
+
+    assert (ledger.records[0].usage, ledger.records[0].is_estimate) == (USAGE, False)
+
+
+async def test_attempt_is_counted_with_what_it_takes_at_least_before_its_first_words() -> None:
+    chat, ledger = FakeChat(), FakeTurns()
+    begun: list[UsageRecord] = []
+    model = FakeModel([1.0, lambda: begun.extend(ledger.begun), WORDS, USAGE])
+
+    await responder(model, chat, ledger).reply_to(question())
+
+    assert [(record.attempt, record.outcome, record.is_estimate) for record in begun] == [
+        (1, "failed", True)
+    ]
+    assert begun[0].usage.input_tokens
+
+
+async def test_messages_of_the_reply_are_noted_as_they_come() -> None:
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
+
+    await responder(FakeModel([WORDS * 500, USAGE]), chat, ledger).reply_to(question())
+
+    assert ledger.messages[question().key] == list(chat.messages)
+    assert len(chat.messages) == 2
 
 
 async def test_answer_without_a_delta_has_no_time_of_its_first() -> None:
-    ledger = FakeLedger()
+    ledger = FakeTurns()
 
-    await responder(FakeModel([3.0, KeyRejected()]), FakeChat(), ledger).answer(question())
+    await responder(FakeModel([3.0, KeyRejected()]), FakeChat(), ledger).reply_to(question())
 
     assert ledger.records[0].seconds_to_first_delta is None
 
 
 async def test_tokens_of_all_attempts_are_summed() -> None:
-    ledger = FakeLedger()
+    ledger = FakeTurns()
     model = FakeModel([WORDS, USAGE, StreamBroken("reset")], [WORDS, USAGE])
 
-    await responder(model, FakeChat(), ledger).answer(question())
+    await responder(model, FakeChat(), ledger).reply_to(question())
 
     assert ledger.records[0].usage == USAGE + USAGE
     assert ledger.records[0].requests == 2
 
 
 async def test_first_delta_is_that_of_the_first_attempt_that_wrote() -> None:
-    ledger = FakeLedger()
+    ledger = FakeTurns()
     model = FakeModel([2.0, RateLimited("the model", 10.0)], [1.0, WORDS])
 
-    await responder(model, FakeChat(), ledger).answer(question())
+    await responder(model, FakeChat(), ledger).reply_to(question())
 
     assert ledger.records[0].seconds_to_first_delta == 13.0
 
 
-async def test_ledger_that_fails_takes_nothing_from_the_answer(
+async def test_turn_is_finished_when_the_database_is_back() -> None:
+    away = Unavailable("the database", "OperationalError")
+    ledger = FakeTurns(*[away] * 20)
+
+    await responder(FakeModel([WORDS, USAGE]), FakeChat(), ledger).reply_to(question())
+
+    assert ledger.finished == {question().key: "complete"}
+    assert [record.usage for record in ledger.records] == [USAGE]
+
+
+async def test_record_that_fails_takes_nothing_from_the_answer(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     chat = FakeChat()
 
     with caplog.at_level(logging.INFO):
-        await responder(FakeModel([WORDS, USAGE]), chat, FakeLedger(OSError(SECRET))).answer(
+        await responder(FakeModel([WORDS, USAGE]), chat, FakeTurns(OSError(SECRET))).reply_to(
             question()
         )
 
     assert chat.screen == [WORDS.rstrip()]
     events = {record.getMessage(): vars(record)["fields"] for record in caplog.records}
     assert events["answer.finished"]["output_tokens"] == 20
-    assert events["usage.not_recorded"]["type"] == "OSError"
+    assert events["turn.not_recorded"]["type"] == "OSError"
     assert SECRET not in str(events)
 
 
@@ -751,14 +811,14 @@ async def test_ledger_that_fails_takes_nothing_from_the_answer(
 async def interrupted(
     chat: FakeChat,
     model: FakeModel,
-    ledger: FakeLedger,
+    ledger: FakeTurns,
     *,
     after: float | None,
     limits: Limits | None = None,
     asked: Question | None = None,
 ) -> None:
     answering = responder(model, chat, ledger, limits=limits)
-    task = asyncio.create_task(answering.answer(asked or question()))
+    task = asyncio.create_task(answering.reply_to(asked or question()))
     if after is not None:
         await asyncio.sleep(after)
     answering.interrupt()
@@ -768,7 +828,7 @@ async def interrupted(
 
 @pytest.mark.parametrize("after", [None, 0.0, 5.0])
 async def test_interrupted_before_the_first_words_it_says_so(after: float | None) -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     model = FakeModel([STALLED])
 
     await interrupted(chat, model, ledger, after=after)
@@ -781,7 +841,7 @@ async def test_interrupted_before_the_first_words_it_says_so(after: float | None
 
 
 async def test_interrupted_while_it_reads_the_thread_it_says_so() -> None:
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     chat.latencies["thread"] = [10.0]
     model = FakeModel([WORDS])
 
@@ -794,7 +854,7 @@ async def test_interrupted_while_it_reads_the_thread_it_says_so() -> None:
 
 
 async def test_interrupted_while_it_waits_to_ask_again_it_says_so() -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     model = FakeModel([WORDS, 1.0, RateLimited("the model", 40.0)])
 
     await interrupted(chat, model, ledger, after=10.0)
@@ -806,7 +866,7 @@ async def test_interrupted_while_it_waits_to_ask_again_it_says_so() -> None:
 
 @pytest.mark.parametrize("after", [0.15, 0.3, 2.0, 4.15])
 async def test_interrupted_while_it_streams_it_says_so_beneath_the_text(after: float) -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     model = FakeModel([WORDS, 4.0, "More. ", STALLED])
 
     await interrupted(chat, model, ledger, after=after)
@@ -819,7 +879,7 @@ async def test_interrupted_while_it_streams_it_says_so_beneath_the_text(after: f
 
 
 async def test_interrupted_while_its_edit_waits_at_the_turnstile_it_says_so_at_once() -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     model = FakeModel([WORDS, 4.0, "More. ", 2.0, "And more. ", STALLED])
 
     await interrupted(chat, model, ledger, after=10.0, limits=Limits(updates=2))
@@ -829,7 +889,7 @@ async def test_interrupted_while_its_edit_waits_at_the_turnstile_it_says_so_at_o
 
 
 async def test_interrupted_while_its_first_post_waits_at_the_turnstile_it_is_posted() -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     model = FakeModel([WORDS, STALLED])
 
     await interrupted(chat, model, ledger, after=10.0, limits=Limits(updates=0))
@@ -839,7 +899,7 @@ async def test_interrupted_while_its_first_post_waits_at_the_turnstile_it_is_pos
 
 
 async def test_interrupted_in_its_last_edit_the_answer_is_whole_and_says_nothing_else() -> None:
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     chat.latencies["update"] = [5.0]
     model = FakeModel([WORDS, 2.0, USAGE])
 
@@ -850,7 +910,7 @@ async def test_interrupted_in_its_last_edit_the_answer_is_whole_and_says_nothing
 
 
 async def test_interrupted_during_an_edit_it_says_so_after_it() -> None:
-    chat, ledger = FakeChat(), FakeLedger()
+    chat, ledger = FakeChat(), FakeTurns()
     chat.latencies["update"] = [5.0]
     model = FakeModel([WORDS, 2.0, "More.", STALLED])
 
@@ -861,10 +921,10 @@ async def test_interrupted_during_an_edit_it_says_so_after_it() -> None:
 
 
 async def test_all_running_answers_say_that_they_were_interrupted() -> None:
-    chat, ledger = FakeChat(latency=0.1, limits=slack_limits()), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1, limits=slack_limits()), FakeTurns()
     answering = responder(FakeModel([WORDS, 5.0, "More. ", STALLED]), chat, ledger)
     tasks = [
-        asyncio.create_task(answering.answer(question(ts=f"{n}.000001", channel=f"C{n}")))
+        asyncio.create_task(answering.reply_to(question(ts=f"{n}.000001", channel=f"C{n}")))
         for n in range(30)
     ]
     await asyncio.sleep(20)
@@ -878,9 +938,9 @@ async def test_all_running_answers_say_that_they_were_interrupted() -> None:
 
 @pytest.mark.parametrize("after", [0.0, 0.05, 1.0, 4.05, 9.0])
 async def test_answer_whose_task_is_cancelled_is_recorded_and_leaves_nothing(after: float) -> None:
-    chat, ledger = FakeChat(latency=0.1), FakeLedger()
+    chat, ledger = FakeChat(latency=0.1), FakeTurns()
     model = FakeModel([WORDS, 4.0, "More. ", STALLED])
-    task = asyncio.create_task(responder(model, chat, ledger).answer(question()))
+    task = asyncio.create_task(responder(model, chat, ledger).reply_to(question()))
     await asyncio.sleep(after)
 
     task.cancel()
@@ -895,12 +955,12 @@ async def test_answer_whose_task_is_cancelled_is_recorded_and_leaves_nothing(aft
 
 
 async def test_twenty_questions_at_once_are_all_answered_and_recorded() -> None:
-    chat, ledger = FakeChat(latency=0.2, limits=slack_limits()), FakeLedger()
+    chat, ledger = FakeChat(latency=0.2, limits=slack_limits()), FakeTurns()
     script = [WORDS, *[step for n in range(40) for step in (0.3, f"word{n} ")], USAGE]
     answering = responder(FakeModel(script), chat, ledger)
     asked = [question(ts=f"{n}.000001", channel=f"C{n}") for n in range(20)]
 
-    await asyncio.gather(*(answering.answer(one) for one in asked))
+    await asyncio.gather(*(answering.reply_to(one) for one in asked))
 
     text = "".join(step for step in script if isinstance(step, str)).rstrip()
     assert all(chat.screen_of(one) == [text] for one in asked)
@@ -913,7 +973,7 @@ async def test_person_is_told_when_slack_is_slow_to_show_the_thread() -> None:
     chat.latencies["thread"] = [5.0]
     asked = question(thread_ts="1699999999.000100")
 
-    await responder(FakeModel([1.0, WORDS, USAGE]), chat).answer(asked)
+    await responder(FakeModel([1.0, WORDS, USAGE]), chat).reply_to(asked)
 
     told = [status for status in chat.statuses if status]
     assert told == [THINKING, "is waiting: Slack is slow to show this thread...", THINKING]
@@ -924,7 +984,7 @@ async def test_status_says_thinking_again_while_the_model_is_asked_again() -> No
     chat = FakeChat()
     model = FakeModel([RateLimited("the model", 5.0)], [20.0, WORDS, USAGE])
 
-    await responder(model, chat).answer(question())
+    await responder(model, chat).reply_to(question())
 
     assert [status for status in chat.statuses if status] == [
         THINKING,

@@ -280,7 +280,7 @@ async def test_no_timer_is_left_when_nobody_waits() -> None:
 
 
 async def test_calls_beyond_a_budget_wait_their_turn_in_order() -> None:
-    budget, began, turns = Budget(2), asyncio.get_running_loop().time(), []
+    budget, began, turns = Budget("reactions.add", 2), asyncio.get_running_loop().time(), []
 
     async def call(number: int) -> None:
         async with budget.turn():
@@ -292,7 +292,7 @@ async def test_calls_beyond_a_budget_wait_their_turn_in_order() -> None:
 
 
 async def test_a_refused_call_holds_the_budget_for_all() -> None:
-    budget, began = Budget(10), asyncio.get_running_loop().time()
+    budget, began = Budget("reactions.add", 10), asyncio.get_running_loop().time()
 
     with pytest.raises(RateLimited):
         async with budget.turn():

@@ -227,5 +227,5 @@ async def test_what_cannot_finish_says_so_and_is_recorded(tmp_path: Path) -> Non
         bot.process.send_signal(signal.SIGTERM)  # again: the operator does not want to wait
 
         assert await bot.process.wait() == 0
-        assert "I was shut down before I could finish this answer" in await stage.whole(ts)
+        assert "I am being restarted. This answer goes on in a moment." in stage.replies(ts)[-1]
         assert bot.events("answer.finished")[0]["outcome"] == "stopped"

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import server
 from bot.__main__ import environment
 from bot.app import Intake, bolt_app
-from bot.messages import Identity, Question
+from bot.messages import Identity, Question, Turn, TurnKey
 from bot.playground.slack import LocalSlack, payloads
+from bot.queue import Queue
 from bot.settings import database_url
 from bot.slack import connected, socket_url
 from bot.store import Turns, opened
@@ -43,25 +44,38 @@ class Desk:
         self._turns = turns
         self.accepted: list[Question] = []
         self.answered: list[Question] = []
+        self.released: list[TurnKey] = []
         self.errors: list[Exception] = []  # the next calls of accept raise these
         self.may_accept, self.may_answer = asyncio.Event(), asyncio.Event()
         self.may_accept.set()
         self.may_answer.set()
         self._changed = asyncio.Condition()
 
-    async def accept(self, question: Question) -> bool:
+    async def accept(self, question: Question) -> Turn | None:
         if self.errors:
             raise self.errors.pop(0)
-        is_new = await self._turns.accept(question)
-        self.accepted += [question] if is_new else []
+        turn = await self._turns.accept(question)
+        self.accepted += [question] if turn else []
         await self._tell()
         await self.may_accept.wait()
-        return is_new
+        return turn
 
-    async def answer(self, question: Question) -> None:
+    async def is_next(self, turn: Turn) -> bool:
+        return await self._turns.is_next(turn)
+
+    async def release(self, keys: Collection[TurnKey]) -> None:
+        self.released += keys
+        await self._turns.release(keys)
+
+    async def answer(self, turn: Turn, question: Question | None) -> None:
+        assert question
         await self.may_answer.wait()
         self.answered.append(question)
+        await self._turns.finish(turn, "complete", None)
         await self._tell()
+
+    async def whisper(self, turn: Turn, sentence: str) -> None:
+        """Nobody waits so long here."""
 
     async def until_accepted(self, count: int = 1) -> None:
         async with asyncio.timeout(5), self._changed:
@@ -99,10 +113,15 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 @pytest.fixture
-async def intake(desk: Desk) -> AsyncIterator[Intake]:
-    intake = Intake(BOT, accept=desk.accept, answer=desk.answer)
-    yield intake
-    await intake.abandon()
+async def queue(desk: Desk) -> AsyncIterator[Queue]:
+    queue = Queue(desk, desk.answer, desk.whisper, at_once=100)
+    yield queue
+    await queue.abandon()
+
+
+@pytest.fixture
+def intake(queue: Queue) -> Intake:
+    return Intake(BOT, accept=queue.accept)
 
 
 @pytest.fixture
@@ -552,43 +571,61 @@ async def test_closed_intake_takes_no_question_and_acknowledges_the_rest(
     assert desk.accepted == []
 
 
-async def test_answers_under_way_may_finish(intake: Intake, desk: Desk) -> None:
+async def test_answers_under_way_may_finish(intake: Intake, queue: Queue, desk: Desk) -> None:
     desk.may_answer.clear()
     await intake.on_event({"event": mention()})
-    intake.close()
+    await asyncio.sleep(0)  # the answer begins
+    await queue.close()
 
-    before = await intake.finished(within=0.01)
+    before = await queue.finished(within=0.01)
     desk.may_answer.set()
-    after = await intake.finished(within=5)
+    after = await queue.finished(within=5)
 
     assert (before, after) == (False, True)
     assert len(desk.answered) == 1
 
 
-async def test_question_that_is_being_written_down_at_the_close_is_answered(
-    intake: Intake, desk: Desk
+async def test_question_that_is_being_written_down_at_the_close_is_left_to_the_next_process(
+    intake: Intake, queue: Queue, desk: Desk
 ) -> None:
     desk.may_accept.clear()
     taking = asyncio.create_task(intake.on_event({"event": mention()}))
     await desk.until_accepted()
-    intake.close()
+    await queue.close()
 
-    before = await intake.finished(within=0.01)
+    before = await queue.finished(within=0.01)
     desk.may_accept.set()
-    after = await intake.finished(within=5)
+    after = await queue.finished(within=5)
 
     assert (before, after) == (False, True)
     assert await taking is None  # acknowledged
-    assert len(desk.answered) == 1
+    assert desk.answered == []
+    assert desk.released == [desk.accepted[0].key]
 
 
-async def test_abandoned_answers_end(intake: Intake, desk: Desk) -> None:
+async def test_question_that_waits_at_the_close_is_left_to_the_next_process(
+    intake: Intake, queue: Queue, desk: Desk
+) -> None:
+    desk.may_answer.clear()
+    root = mention()
+    await intake.on_event({"event": root})
+    await intake.on_event({"event": mention(ts="1700000000.000900", thread_ts=root["ts"])})
+    await asyncio.sleep(0)
+    await queue.close()
+    desk.may_answer.set()
+
+    assert await queue.finished(within=5)
+    assert [question.ts for question in desk.answered] == [root["ts"]]
+    assert [key.ts for key in desk.released] == ["1700000000.000900"]
+
+
+async def test_abandoned_answers_end(intake: Intake, queue: Queue, desk: Desk) -> None:
     desk.may_answer.clear()
     await intake.on_event({"event": mention()})
 
-    await intake.abandon()
+    await queue.abandon()
 
-    assert await intake.finished(within=0)
+    assert await queue.finished(within=0)
     assert desk.answered == []
 
 

@@ -68,13 +68,13 @@ async def store(url: str) -> AsyncIterator[Store]:
 async def test_question_is_accepted_once(store: Store) -> None:
     accepted = [await store.turns.accept(QUESTION) for _ in range(3)]
 
-    assert accepted == [True, False, False]
+    assert [turn is not None for turn in accepted] == [True, False, False]
 
 
 async def test_question_that_comes_fifty_times_at_once_is_accepted_once(store: Store) -> None:
     accepted = await asyncio.gather(*(store.turns.accept(QUESTION) for _ in range(50)))
 
-    assert sorted(accepted) == [False] * 49 + [True]
+    assert sum(turn is not None for turn in accepted) == 1
 
 
 async def test_question_stays_accepted_after_a_restart(url: str) -> None:
@@ -83,7 +83,7 @@ async def test_question_stays_accepted_after_a_restart(url: str) -> None:
         async with opened(url) as store:
             accepted.append(await store.turns.accept(QUESTION))
 
-    assert accepted == [True, False]
+    assert [turn is not None for turn in accepted] == [True, False]
 
 
 async def test_question_is_accepted_by_one_of_two_processes(store: Store, url: str) -> None:
@@ -91,7 +91,7 @@ async def test_question_is_accepted_by_one_of_two_processes(store: Store, url: s
         both = (store, other) * 10
         accepted = await asyncio.gather(*(each.turns.accept(QUESTION) for each in both))
 
-    assert sum(accepted) == 1
+    assert sum(turn is not None for turn in accepted) == 1
 
 
 @pytest.mark.parametrize("other", [{"team": "T2"}, {"channel": "C2"}, {"ts": "1700000000.000200"}])

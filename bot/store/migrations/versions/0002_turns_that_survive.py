@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("accepted_at", sa.DateTime, nullable=False, server_default=sa.func.now()),
         sa.Column("owner", sa.String),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
-        sa.Column("messages", sa.JSON, nullable=False, server_default="[]"),
+        sa.Column("reply", sa.JSON, nullable=False, server_default="[]"),
         sa.Column("finished_at", sa.DateTime),
         sa.Column("outcome", sa.String),
         sa.UniqueConstraint("team", "channel", "ts", name="turns_by_message"),
@@ -61,8 +61,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("team", "channel", "ts", "attempt", "purpose", name="usage_once"),
     )
     op.create_table(
-        "budgets",
-        sa.Column("name", sa.String, primary_key=True),
+        "calls",
+        sa.Column("call", sa.String, primary_key=True),
         sa.Column("state", sa.JSON, nullable=False),
     )
     _carry_over()

@@ -1,0 +1,232 @@
+"""Which question is answered when: those of one thread in order, and only so many at once."""
+
+import asyncio
+import logging
+from bisect import insort
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+from bot.errors import Transient
+from bot.logs import broke, event
+from bot.messages import Question, Turn, TurnKey
+from bot.retries import accept_again, until_recorded
+
+log = logging.getLogger(__name__)
+
+Thread = tuple[str, str, str]
+Answer = Callable[[Turn, Question | None], Coroutine[Any, Any, None]]
+Tell = Callable[[Turn, str], Coroutine[Any, Any, None]]
+
+# Seconds after which a person is told that they wait; most waits are over before.
+NOTICEABLE = 3.0
+
+# Seconds between two looks at a turn that another process has to finish first. It says so at
+# once; this is for news that were lost with a connection.
+LOOK_AGAIN = 5.0
+
+
+class TurnRecords(Protocol):
+    """What the queue needs of the store. Every call may raise `Transient`."""
+
+    async def accept(self, question: Question) -> Turn | None: ...
+
+    async def is_next(self, turn: Turn) -> bool: ...
+
+    async def release(self, keys: Collection[TurnKey]) -> None: ...
+
+
+@dataclass(eq=False, slots=True)
+class _Entry:
+    turn: Turn
+    question: Question | None
+    task: asyncio.Task[None] | None = None
+    is_running: bool = False
+    moved: asyncio.Event = field(default_factory=asyncio.Event)  # its thread's line did
+
+
+class Queue:
+    """Turns from their acceptance until they are answered; the tasks that answer them."""
+
+    def __init__(self, turns: TurnRecords, answer: Answer, tell: Tell, *, at_once: int) -> None:
+        self._turns = turns
+        self._answer = answer
+        self._tell = tell
+        self._rooms = asyncio.Semaphore(at_once)
+        self._entries: dict[TurnKey, _Entry] = {}
+        self._lines: dict[Thread, list[_Entry]] = {}  # by place
+        self._doors: WeakValueDictionary[Thread, asyncio.Lock] = WeakValueDictionary()
+        self._beside: set[asyncio.Task[None]] = set()
+        self._before_room: dict[TurnKey, None] = {}  # in the order in which they came
+        self._is_open = True
+
+    @property
+    def keys(self) -> list[TurnKey]:
+        """The turns that this process has taken and not finished."""
+        return list(self._entries)
+
+    @property
+    def running(self) -> int:
+        return sum(entry.is_running for entry in self._entries.values())
+
+    @property
+    def waiting(self) -> int:
+        return len(self._entries) - self.running
+
+    async def accept(self, question: Question) -> None:
+        """Returns when the question is written down, so that its event may be acknowledged.
+
+        :raises Transient: it is not, and Slack is to send it again.
+        """
+        # Not cancelled with the request that brought it: what is written down is answered.
+        await asyncio.shield(self._spawn(self._accept(question)))
+
+    def resume(self, turns: Iterable[Turn]) -> None:
+        """Turns that another process has left, or this one before a restart."""
+        for turn in turns:
+            if self._is_open and turn.key not in self._entries:
+                self._add(turn, None)
+
+    def drop(self, keys: Iterable[TurnKey]) -> None:
+        """Turns that another process has taken over: it answers them."""
+        for key in keys:
+            entry = self._entries.get(key)
+            if entry and entry.task:
+                entry.task.cancel()
+
+    def look_again(self, thread: Thread) -> None:
+        """A turn of that thread came to its end in another process."""
+        for entry in self._lines.get(thread, ()):
+            entry.moved.set()
+
+    async def close(self) -> None:
+        """Begins no more answers: what waits is left to other processes, or to the next start."""
+        self._is_open = False
+        waiting = [entry for entry in self._entries.values() if not entry.is_running]
+        await _ended([entry.task for entry in waiting if entry.task])
+        await self._release([entry.turn.key for entry in waiting])
+
+    async def finished(self, *, within: float) -> bool:
+        """Waits for the answers under way, so many seconds at most; whether all are done."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while tasks := self._tasks():
+                    await asyncio.wait(tasks)
+        return not self._tasks()
+
+    async def abandon(self) -> None:
+        """Ends what is still under way, without another word."""
+        await _ended(self._tasks())
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        """A question that is being written down counts: it will be acknowledged."""
+        return [*(entry.task for entry in self._entries.values() if entry.task), *self._beside]
+
+    async def _accept(self, question: Question) -> None:
+        thread = (question.team, question.channel, question.thread_ts)
+        # Messages of one moment keep the order in which they came.
+        async with self._doors.setdefault(thread, asyncio.Lock()):
+            turn = await accept_again(lambda: self._turns.accept(question))
+        if turn is None:
+            return
+        event(
+            log, "question.accepted", channel=question.channel, ts=question.ts, user=question.user
+        )
+        if self._is_open:
+            self._add(turn, question)
+        else:  # told to stop meanwhile
+            await self._release([turn.key])
+
+    async def _release(self, keys: list[TurnKey]) -> None:
+        try:
+            if keys:
+                await self._turns.release(keys)
+        except Transient as error:  # whoever finds this process gone takes them all the same
+            event(log, "turns.not_released", level=logging.WARNING, reason=error)
+
+    def _add(self, turn: Turn, question: Question | None) -> None:
+        entry = _Entry(turn, question)
+        self._entries[turn.key] = entry
+        insort(self._lines.setdefault(turn.thread, []), entry, key=lambda entry: entry.turn.place)
+        entry.task = asyncio.create_task(self._run(entry))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
+
+    async def _run(self, entry: _Entry) -> None:
+        try:
+            async with self._turn_come(entry):
+                entry.is_running = True
+                await self._answer(entry.turn, entry.question)
+        except Exception as error:
+            broke(log, "turn.broke", error, channel=entry.turn.key.channel)
+        finally:
+            self._leave(entry)
+
+    def _leave(self, entry: _Entry) -> None:
+        del self._entries[entry.turn.key]
+        line = self._lines[entry.turn.thread]
+        line.remove(entry)
+        if not line:
+            del self._lines[entry.turn.thread]
+        self.look_again(entry.turn.thread)
+
+    @asynccontextmanager
+    async def _turn_come(self, entry: _Entry) -> AsyncIterator[None]:
+        """Waits until it is answered next; while the context lasts, it is."""
+        telling = asyncio.get_running_loop().call_later(NOTICEABLE, self._tell_waiting, entry)
+        try:
+            await self._first_in_line(entry)
+            self._before_room[entry.turn.key] = None
+            try:
+                await self._rooms.acquire()
+            finally:
+                del self._before_room[entry.turn.key]
+        finally:
+            telling.cancel()
+        try:
+            yield
+        finally:
+            self._rooms.release()
+
+    async def _first_in_line(self, entry: _Entry) -> None:
+        line = self._lines[entry.turn.thread]
+        while True:
+            entry.moved.clear()
+            is_first = line[0] is entry
+            if is_first and (entry.turn.is_next or await self._is_next(entry.turn)):
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN if is_first else None):
+                    await entry.moved.wait()
+
+    async def _is_next(self, turn: Turn) -> bool:
+        return await until_recorded(lambda: self._turns.is_next(turn))
+
+    def _tell_waiting(self, entry: _Entry) -> None:
+        if entry.question:
+            self._spawn(self._tell(entry.turn, self._reason(entry)))
+
+    def _reason(self, entry: _Entry) -> str:
+        """What the person waits for, in words for them."""
+        if entry.turn.key in self._before_room:
+            place = list(self._before_room).index(entry.turn.key) + 1
+            return (
+                "Many people are asking me right now, and I answer only so many at once. "
+                f"Your question is number {place} in line; I have not forgotten it."
+            )
+        return (
+            "I answer the questions of a thread one after the other. "
+            "Yours comes next to those before it; I have not forgotten it."
+        )
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

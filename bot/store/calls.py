@@ -1,0 +1,108 @@
+"""Slack's limits as several replicas share them: a row for each kind of call."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, literal_column, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.pacing import Window
+from bot.store.schema import calls
+from bot.store.transactions import transaction
+from bot.store.turns import Turns
+from bot.turnstile import Drawn
+
+# Seconds in which Slack answers a call that is made now. One that takes longer frees its slot a
+# little early, which the margin below Slack's limits covers.
+ANSWERED_WITHIN = 1.0
+
+# Seconds after which a replica that drew nothing keeps nothing back any more.
+KEPT_FOR = 60.0
+
+# The server's, in seconds.
+CLOCK: ColumnElement[Decimal] = literal_column("extract(epoch FROM clock_timestamp())")
+
+
+class SharedCalls:
+    """Fits the protocol `bot.turnstile.Shares`, on PostgreSQL.
+
+    The windows are those of one process, in which it counts its own calls; a draw makes them
+    agree with what all processes have made. The server's clock is the only one that counts.
+    """
+
+    def __init__(self, engine: AsyncEngine, team: str, turns: Turns) -> None:
+        self._engine = engine
+        self._team = team
+        self._turns = turns  # whose owner is this process's name
+
+    async def draw(self, windows: Mapping[str, Window], *, kept_back: int) -> Drawn:
+        async with transaction(self._engine) as connection:
+            rows, offset = await self._locked(connection, windows)
+            now = _now()
+            shared = {name: windows[name].like(rows[name], offset) for name in windows}
+            is_granted = all(window.free(now) > 0 for window in shared.values())
+            if is_granted:
+                for window in shared.values():
+                    window.draw(now + ANSWERED_WITHIN)
+            kept = {name: self._kept(rows[name], kept_back, now + offset) for name in windows}
+            states = {
+                name: window.state(offset) | {"kept": kept[name]} for name, window in shared.items()
+            }
+            await self._save(connection, states)
+        elsewhere = max(
+            sum(count for owner, (count, _) in others.items() if owner != self._turns.owner)
+            for others in kept.values()
+        )
+        return Drawn(is_granted, {name: shared[name].state(0.0) for name in shared}, elsewhere)
+
+    async def refused(self, windows: Mapping[str, Window], *, retry_after: float) -> None:
+        async with transaction(self._engine) as connection:
+            rows, offset = await self._locked(connection, windows)
+            now = _now()
+            states = {}
+            for name, window in windows.items():
+                shared = window.like(rows[name], offset)
+                shared.undraw(now, held_until=now + retry_after)
+                states[name] = rows[name] | shared.state(offset)
+            await self._save(connection, states)
+
+    async def _locked(
+        self, connection: AsyncConnection, names: Collection[str]
+    ) -> tuple[dict[str, Any], float]:
+        """The rows, nobody else's until the transaction ends; and how far the server's clock is
+        ahead of the loop's."""
+        rows = [{"call": self._name(name), "state": {}} for name in sorted(names)]
+        await connection.execute(insert(calls).on_conflict_do_nothing(), rows)
+        query = (
+            select(calls.c.call, calls.c.state, CLOCK)
+            .where(calls.c.call.in_([row["call"] for row in rows]))
+            .order_by(calls.c.call)
+            .with_for_update()
+        )
+        found = (await connection.execute(query)).all()
+        offset = float(found[0][2]) - _now()
+        by_name = {name: state for name, state, _ in found}
+        return {name: by_name[self._name(name)] for name in names}, offset
+
+    async def _save(self, connection: AsyncConnection, states: Mapping[str, Any]) -> None:
+        saving = (
+            update(calls).where(calls.c.call == bindparam("row")).values(state=bindparam("now"))
+        )
+        await connection.execute(
+            saving, [{"row": self._name(name), "now": state} for name, state in states.items()]
+        )
+
+    def _name(self, call: str) -> str:
+        return f"{self._team}:{call}"
+
+    def _kept(self, row: Mapping[str, Any], kept_back: int, now: float) -> dict[str, Any]:
+        """How many calls each replica keeps back for the ends of its answers, and since when."""
+        kept = row.get("kept", {}) | {self._turns.owner: (kept_back, now)}
+        return {owner: each for owner, each in kept.items() if each[1] + KEPT_FOR > now}
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

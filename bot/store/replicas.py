@@ -1,0 +1,236 @@
+"""Who is alive: processes that share one database see each other end, and take over."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import asyncpg
+from filelock import FileLock, Timeout
+
+from bot.errors import CannotStart, Unavailable
+from bot.logs import broke, event
+from bot.messages import Turn, TurnKey
+from bot.store.transactions import LOST
+from bot.store.turns import NEWS, TAKEN_AT_ONCE, Turns
+
+log = logging.getLogger(__name__)
+
+# Seconds between two looks at who is alive, and within which the database answers one.
+BEAT = 1.0
+BEAT_WITHIN = 3.0
+
+# A replica's name is a number: it holds the advisory lock (LOCKS, number) while it is alive.
+LOCKS = 0x6C6C6D
+
+# Dead machines are noticed within about 20 seconds, by the server too.
+KEEPALIVES = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+    "application_name": "llm-bot replica",
+}
+
+
+class Crew(Protocol):
+    """The part of the bot that answers turns, as told who owns them."""
+
+    @property
+    def keys(self) -> Collection[TurnKey]:
+        """Of the turns under way in this process."""
+
+    def resume(self, turns: Iterable[Turn]) -> None: ...
+
+    def drop(self, keys: Iterable[TurnKey]) -> None: ...
+
+    def look_again(self, thread: tuple[str, str, str]) -> None: ...
+
+    def pause(self) -> None:
+        """Others may take over: nothing may be shown."""
+
+    def go_on(self) -> None: ...
+
+
+class SoleProcess:
+    """The only process on a SQLite file: whatever was unfinished is its own."""
+
+    def __init__(self, path: str, turns: Turns) -> None:
+        self._lock = FileLock(f"{path}.lock")
+        self._path = path
+        self._turns = turns
+        self.is_alive = False
+
+    async def join(self, crew: Crew) -> None:
+        """:raises CannotStart: another process serves on this file."""
+        try:
+            await asyncio.to_thread(self._lock.acquire, timeout=0)
+        except Timeout as error:
+            raise CannotStart(
+                f"DATABASE_URL: another process of this bot runs on {Path(self._path).name} "
+                "already. Stop it first, or share a PostgreSQL instead."
+            ) from error
+        self.is_alive = True
+        crew.resume(await self._turns.take_all())
+
+    async def others(self) -> int:
+        return 0
+
+    async def ended(self) -> None:
+        """Never: the lock lasts as long as the process."""
+        await asyncio.Future()
+
+    async def leave(self) -> None:
+        self.is_alive = False
+        self._lock.release()
+
+
+class Replica:
+    """One of several processes on a PostgreSQL.
+
+    It is alive while its session lasts, on a connection of its own, which holds an advisory lock:
+    the server itself notices the end of a process, and no clocks are compared. A process that
+    loses the session shows nothing until it has another, and then goes on with those of its turns
+    that nobody has taken over.
+    """
+
+    def __init__(self, database_url: str, turns: Turns) -> None:
+        self._database_url = database_url
+        self._turns = turns
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._connection: Any = None
+        self.is_alive = False
+
+    async def join(self, crew: Crew) -> None:
+        """Returns when others can see that this process lives."""
+        joined = asyncio.Event()
+        self._task = asyncio.create_task(self._live(crew, joined))
+        waiting = asyncio.create_task(joined.wait())
+        await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if self._task.done():
+            self._task.result()
+
+    async def others(self) -> int:
+        """How many other processes are alive; 0 where this one cannot tell."""
+        query = (
+            "SELECT count(DISTINCT objid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+            "AND classid = $1::oid AND objid <> $2::oid AND database = "
+            "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        try:
+            return int(await self._connection.fetchval(query, LOCKS, int(self._turns.owner)))
+        except (AttributeError, TimeoutError, *LOST):  # there is no session
+            return 0
+
+    async def ended(self) -> None:
+        """Returns only by raising: this process cannot be a replica.
+
+        :raises CannotStart: the database is behind a pooler.
+        """
+        if self._task:
+            await asyncio.shield(self._task)
+
+    async def leave(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _live(self, crew: Crew, joined: asyncio.Event) -> None:
+        """One session after the other, for ever.
+
+        :raises CannotStart: the database is behind a pooler.
+        """
+
+        async def session() -> None:
+            try:
+                await self._session(crew, joined)
+            except (Unavailable, TimeoutError, asyncpg.PostgresError, *LOST) as error:
+                broke(log, "replica.lost", error)
+            finally:
+                self.is_alive = False
+                crew.pause()
+
+        while True:
+            await session()
+            await asyncio.sleep(BEAT)
+
+    async def _session(self, crew: Crew, joined: asyncio.Event) -> None:
+        connection = await asyncpg.connect(
+            self._database_url, timeout=BEAT_WITHIN, server_settings=KEEPALIVES
+        )
+        self._connection = connection
+        try:
+            await self._take_a_name(connection, crew)
+            await connection.add_listener(NEWS, self._on_news(crew))
+            process = await self._beat(connection)
+            self.is_alive = True
+            crew.go_on()
+            joined.set()
+            event(log, "replica.alive", replica=self._turns.owner)
+            while True:
+                if await self._beat(connection) != process:
+                    raise CannotStart(
+                        "DATABASE_URL goes through a pooler that shares connections (pgbouncer "
+                        "in transaction mode, say). Name the PostgreSQL server itself."
+                    )
+                await self._look_for_orphans(connection, crew)
+                await self._pause()
+        finally:
+            self._connection = None
+            connection.terminate()
+
+    async def _take_a_name(self, connection: Any, crew: Crew) -> None:
+        """A new one, and with it the turns under this process's earlier name."""
+        name, earlier = secrets.randbelow(2**31), self._turns.owner
+        async with asyncio.timeout(BEAT_WITHIN):
+            await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, name)
+        keys = list(crew.keys)
+        self._turns.owner = str(name)
+        won = {turn.key for turn in await self._turns.win_back(keys, earlier_owner=earlier)}
+        crew.drop([key for key in keys if key not in won])
+
+    async def _beat(self, connection: Any) -> int:
+        async with asyncio.timeout(BEAT_WITHIN):
+            return int(await connection.fetchval("SELECT pg_backend_pid()"))
+
+    async def _look_for_orphans(self, connection: Any, crew: Crew) -> None:
+        """Takes over what is nobody's, or of processes that are no more: some of it at a time."""
+        for owner in await self._turns.others():
+            if owner is None:
+                await self._take_over(owner, crew)
+            elif await connection.fetchval(
+                "SELECT pg_try_advisory_lock($1, $2)", LOCKS, int(owner)
+            ):
+                event(log, "replica.ended", replica=owner)
+                try:
+                    await self._take_over(owner, crew)
+                finally:
+                    await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCKS, int(owner))
+
+    async def _take_over(self, owner: str | None, crew: Crew) -> None:
+        taken = await self._turns.take_over(owner)
+        if len(taken) == TAKEN_AT_ONCE:  # there are more; but others may take some of them
+            self._news.set()
+        crew.resume(taken)
+
+    async def _pause(self) -> None:
+        """Until the next beat, or until there are turns to take over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEAT):
+                await self._news.wait()
+        self._news.clear()
+
+    def _on_news(self, crew: Crew) -> Any:
+        def heard(_connection: Any, _process: int, _channel: str, news: str) -> None:
+            team, channel, thread_ts = [*news.split(":"), "", "", ""][:3]
+            if news:
+                crew.look_again((team, channel, thread_ts))
+            else:
+                self._news.set()
+
+        return heard
