@@ -81,12 +81,17 @@ class Prices:
         return price.cost(usage) if price else None
 
     def priced(self, record: UsageRecord) -> UsageRecord:
-        """The record with its cost, and the date of the price. Neither where one is unknown."""
+        """The record with its cost, and the date of the price. Neither where one is unknown.
+
+        An estimate that has no output costs its input, at least.
+        """
+        usage = record.usage
+        if record.is_estimate and usage.output_tokens is None:
+            usage = replace(usage, output_tokens=0)
         price = self.of(record.model)
-        cost = price.cost(record.usage) if price else None
-        return replace(
-            record, cost=cost, priced_on=price.date if price and cost is not None else None
-        )
+        cost = price.cost(usage) if price else None
+        dated = price.date if price and cost is not None else None
+        return replace(record, cost=cost, priced_on=dated)
 
     def under(self, text: str, source: str) -> "Prices":
         """These, where the table in ``text`` says nothing else. ``source`` names it in errors.

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, Literal, get_args
@@ -112,13 +112,13 @@ def total_of(totals: Sequence[Total]) -> Total:
     return sum(totals, Total())
 
 
-def grouped(totals: Sequence[Total], *columns: int) -> dict[tuple[str, ...], Total]:
+def grouped(totals: Sequence[Total], *columns: int) -> list[Total]:
     """Sums over all but these columns of the groups, in the order in which they first come."""
     sums: dict[tuple[str, ...], Total] = {}
     for total in totals:
         group = tuple(total.group[column] for column in columns)
-        sums[group] = sums[group] + total if group in sums else total
-    return sums
+        sums[group] = sums.get(group, Total()) + total
+    return [replace(total, group=group) for group, total in sums.items()]
 
 
 def in_words(record: UsageRecord) -> str:

@@ -46,6 +46,7 @@ class Bar:
     value: float | None
     words: str
     note: Part = ""
+    kind: str = "c0"
 
 
 def columns(title: str, slots: Sequence[Slot], series: Sequence[Series], unit: Unit) -> Markup:
@@ -103,7 +104,7 @@ def bars(title: str, items: Sequence[Bar]) -> Markup:
             element("span", item.note, class_="note"),
             element(
                 "span",
-                element("i", style=f"width:{(item.value or 0.0) / most:.2%}"),
+                element("i", class_=item.kind, style=f"width:{(item.value or 0.0) / most:.2%}"),
                 class_="track",
                 aria_hidden="true",
             ),

@@ -78,6 +78,13 @@ class Overview:
     def slots(self) -> list[Slot]:
         return [Slot(short_day(first), _span(first, last)) for first, last in self.spans]
 
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """Of the channels with most, by id; all others share one."""
+        channels = list(_ranked(_folded(self.by_day, 1), self.report.measure))
+        kinds = {channel: f"c{at}" for at, channel in enumerate(channels[:CHANNELS])}
+        return kinds | ({OTHERS: "rest"} if len(channels) > CHANNELS else {})
+
     @property
     def each(self) -> str:
         """What a column of the charts stands for, in a word."""
@@ -110,7 +117,7 @@ def _cards(overview: Overview) -> Iterator[Markup]:
     yield _card(f"{_noun(report.measure)} per {overview.each}", _spending(overview), is_wide=True)
     channels, earlier = _folded(overview.by_day, 1), overview.earlier_channels
     before = None if earlier is None else _folded(earlier, 0)
-    yield _card("Channels", _top(report, "channel", channels, before))
+    yield _card("Channels", _top(report, "channel", channels, before, overview.colours))
     people, earlier = _folded(overview.people, 0), overview.earlier_people
     before = None if earlier is None else _folded(earlier, 0)
     yield _card("People", _top(report, "user", people, before))
@@ -157,12 +164,7 @@ def _tiles(overview: Overview) -> Iterator[Markup]:
     people = [total for total in overview.people if total.group[0] != FORGOTTEN_USER]
     channels = {total.group[1] for total in overview.by_day if not is_direct(total.group[1])}
     cost = "unknown" if whole.cost is None else money.in_words(whole.cost)
-    yield _tile(
-        "Cost",
-        f"at least {cost}" if whole.cost is not None and is_partial(whole) else cost,
-        _trend("cost", whole, earlier),
-        "" if not whole.answers or whole.cost is None else _each(whole),
-    )
+    yield _tile("Cost", cost, _trend("cost", whole, earlier), _cost_note(whole))
     yield _tile(
         "Answers",
         f"{whole.answers:,}",
@@ -179,10 +181,10 @@ def _tiles(overview: Overview) -> Iterator[Markup]:
     waits = sum(overview.waits.values(), Counter[int]())
     if waits:
         yield _tile(
-            "First words after",
+            "First words within",
             _seconds(wait_within(waits, 0.5) or 0.0),
             "",
-            f"or less, half of the time; 19 in 20 times within {_seconds(_slow(waits))}",
+            f"half of the time; {_seconds(_slow(waits))} 19 times in 20",
         )
 
 
@@ -213,12 +215,14 @@ def _arrow(trend: float | None) -> Part:
     if trend == inf or words == "+0 %":
         return element("span", words if trend == inf else "as before", class_="trend")
     arrow = "▲" if trend > 0 else "▼"
-    kind = "trend up" if trend > 0 else "trend down"
-    return element("span", f"{arrow} {words.lstrip('+-')}", class_=kind)
+    return element("span", f"{arrow} {words.lstrip('+-')}", class_="trend")
 
 
-def _each(whole: Total) -> str:
-    return f"{money.in_words((whole.cost or Decimal()) / whole.answers)} for an answer"
+def _cost_note(whole: Total) -> str:
+    if whole.cost is None or not whole.answers:
+        return ""
+    least = "at least; " if is_partial(whole) else ""
+    return f"{least}{money.in_words(whole.cost / whole.answers)} for an answer"
 
 
 def _tokens(whole: Total) -> str:
@@ -235,10 +239,7 @@ def _tokens(whole: Total) -> str:
 def _spending(overview: Overview) -> Markup:
     """Of the measure, stacked by channel."""
     report = overview.report
-    channels = _ranked(_folded(overview.by_day, 1), report.measure)
-    kinds = dict(zip(list(channels)[:CHANNELS], (f"c{at}" for at in range(CHANNELS)), strict=False))
-    if len(channels) > CHANNELS:
-        kinds[OTHERS] = "rest"
+    kinds = overview.colours
     values = {key: [0.0] * len(overview.spans) for key in kinds}
     sums: dict[str, Total] = {}
     for total in overview.by_day:
@@ -294,20 +295,25 @@ def _waits(overview: Overview) -> Markup:
 
 
 def _top(
-    report: Report, by: By, totals: Mapping[str, Total], earlier: Mapping[str, Total] | None
+    report: Report,
+    by: By,
+    totals: Mapping[str, Total],
+    earlier: Mapping[str, Total] | None,
+    colours: Mapping[str, str] | None = None,
 ) -> Markup:
     """The first few as bars, and how many more there are."""
     ranked = _ranked(totals, report.measure)
     items = []
     for key, total in list(ranked.items())[:TOP]:
         before = None if earlier is None else earlier.get(key, Total())
-        share = share_in_words(report.share(total))
-        note = join(
-            [f"{share} · {_plural(total.answers, 'answer')} ", _arrow(report.trend(total, before))]
-        )
+        share = report.share(total)
+        told = "" if share is None else f"{share_in_words(share)} · "
+        answers = _plural(total.answers, "answer")
+        note = join([f"{told}{answers} ", _arrow(report.trend(total, before))])
         value = amount(total, report.measure)
         words = _words(total, report.measure)
-        items.append(Bar(_label(report, by, key), float(value or 0), words, note))
+        kind = "c0" if colours is None else colours.get(key, "rest")
+        items.append(Bar(_label(report, by, key), float(value or 0), words, note, kind))
     rest = total_of(list(ranked.values())[TOP:])
     more = (
         element(
@@ -344,7 +350,7 @@ def _table(report: Report) -> Markup:
 
 
 def _cost_short(value: float) -> str:
-    return f"${short(value)}"
+    return f"${value:.2f}" if 0.01 <= value < 10 else f"${short(value)}"
 
 
 def _cost_words(value: float) -> str:

@@ -24,6 +24,18 @@ date = 2026-11-01
 
 MILLION = 1_000_000
 
+RECORD = UsageRecord(
+    at=datetime(2026, 11, 22, tzinfo=UTC),
+    key=TurnKey("T1", "C1", "1.1"),
+    user="U1",
+    model="gpt-4o",
+    usage=Usage(MILLION, 0, MILLION, 0),
+    seconds_to_first_delta=0.5,
+    seconds=2.5,
+    requests=1,
+    outcome="complete",
+)
+
 
 def own(text: str = OWN) -> Prices:
     return known_prices().under(text, "prices.toml of ours")
@@ -129,23 +141,19 @@ def test_own_prices_come_before_those_of_the_package() -> None:
 
 
 def test_a_price_has_the_date_of_its_table() -> None:
-    record = UsageRecord(
-        at=datetime(2026, 11, 22, tzinfo=UTC),
-        key=TurnKey("T1", "C1", "1.1"),
-        user="U1",
-        model="gpt-4o",
-        usage=Usage(MILLION, 0, MILLION, 0),
-        seconds_to_first_delta=0.5,
-        seconds=2.5,
-        requests=1,
-        outcome="complete",
-    )
+    unknown = replace(RECORD, model="local-model")
 
-    assert own().priced(record) == replace(record, cost=Decimal(10), priced_on="2026-11-01")
-    assert own().priced(replace(record, model="gpt-4o-mini")).priced_on == "2026-11-25"
-    unknown = replace(record, model="local-model")
+    assert own().priced(RECORD) == replace(RECORD, cost=Decimal(10), priced_on="2026-11-01")
+    assert own().priced(replace(RECORD, model="gpt-4o-mini")).priced_on == "2026-11-25"
     assert own().priced(unknown) == unknown
-    assert own().priced(replace(record, usage=Usage())).priced_on is None
+    assert own().priced(replace(RECORD, usage=Usage())).priced_on is None
+
+
+def test_an_estimate_without_output_costs_its_input() -> None:
+    begun = replace(RECORD, model="gpt-4o-mini", usage=Usage(input_tokens=MILLION))
+
+    assert own().priced(begun).cost is None
+    assert own().priced(replace(begun, is_estimate=True)).cost == Decimal("0.15")
 
 
 # -- the tables
