@@ -130,6 +130,17 @@ async def socket_url(client: AsyncWebClient, app_token: str) -> str:
     return str(answer["url"])
 
 
+async def name_of(client: AsyncWebClient, id: str) -> str | None:
+    """What a person or a channel is called. For channels, it needs scopes of its own.
+
+    :raises BotError: Slack does not say.
+    """
+    if id.startswith(("U", "W")):
+        return _name_of_person(await _translated(client, "users.info", {"user": id}))
+    answer = await _translated(client, "conversations.info", {"channel": id})
+    return (answer.get("channel") or {}).get("name")
+
+
 class SlackChat:
     """Fits the protocols `bot.responder.Chat` and `bot.reply.ReplyChat`."""
 
@@ -246,13 +257,11 @@ class SlackChat:
             answer = await self._call("users.info", user=user)
         except BotError:  # an id in its place does no harm
             return
-        self._remember_name(user, answer.get("user") or {})
+        self._remember_name(user, answer)
 
-    def _remember_name(self, user: str, found: Mapping[str, Any]) -> None:
-        profile = found.get("profile") or {}
-        name = profile.get("display_name") or profile.get("real_name") or found.get("name")
-        if name:
-            self._names[user] = str(name)
+    def _remember_name(self, user: str, answer: Mapping[str, Any]) -> None:
+        if name := _name_of_person(answer):
+            self._names[user] = name
             if len(self._names) > REMEMBERED_NAMES:
                 self._names.popitem(last=False)
 
@@ -264,9 +273,8 @@ class SlackChat:
             if error.code in INVISIBLE:
                 return Person(user, is_external=True)
             raise AskerUnknown(str(error)) from error
-        found = answer.get("user") or {}
-        self._remember_name(user, found)
-        return _person(user, found, self._bot)
+        self._remember_name(user, answer)
+        return _person(user, answer.get("user") or {}, self._bot)
 
     async def admins(self) -> list[str]:
         """The workspace's admins and owners, as far as they are among its first members."""
@@ -386,7 +394,9 @@ def _person(user: str, found: Mapping[str, Any], bot: Identity) -> Person:
     Somebody of another organisation may be an admin there, which is nothing here.
     """
     enterprise = (found.get("enterprise_user") or {}).get("enterprise_id")
-    is_ours = found.get("team_id") == bot.team or bool(bot.enterprise and enterprise == bot.enterprise)
+    is_ours = found.get("team_id") == bot.team or bool(
+        bot.enterprise and enterprise == bot.enterprise
+    )
     is_external = not is_ours or found.get("is_stranger") is True
     is_guest = bool(found.get("is_restricted") or found.get("is_ultra_restricted"))
     return Person(
@@ -396,6 +406,13 @@ def _person(user: str, found: Mapping[str, Any], bot: Identity) -> Person:
         is_guest=is_guest and not is_external,
         is_external=is_external,
     )
+
+
+def _name_of_person(answer: Mapping[str, Any]) -> str | None:
+    person = answer.get("user") or {}
+    profile = person.get("profile") or {}
+    name = profile.get("display_name") or profile.get("real_name") or person.get("name")
+    return str(name) if name else None
 
 
 async def _translated(
