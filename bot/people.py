@@ -40,6 +40,11 @@ class People:
         self._known: OrderedDict[str, tuple[float, Person]] = OrderedDict()
         self._doors: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The admins that the operator named."""
+        return self._admins
+
     async def who(self, user: str) -> Person:
         """:raises BotError: as `Directory.person`."""
         # Those who ask for the same person at once share one look-up.

@@ -1,7 +1,7 @@
 """The questions that were accepted, each once, and how far their answers are."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -80,6 +80,27 @@ class Turns:
         """Whether no earlier turn of its thread is unfinished."""
         async with transaction(self._engine) as connection:
             return not await connection.scalar(_is_behind(turn))
+
+    async def asked_before(self, turn: Turn, *, within: timedelta, most: int) -> list[datetime]:
+        """When the person's questions just before this one were accepted, the newest first.
+
+        Those that were refused do not count.
+        """
+        query = (
+            select(turns.c.accepted_at)
+            .where(
+                turns.c.team == turn.key.team,
+                turns.c.user == turn.user,
+                turns.c.accepted_at > _stored(turn.accepted_at - within),
+                turns.c.place < turn.place,
+                turns.c.outcome.is_distinct_from("refused"),
+            )
+            .order_by(turns.c.accepted_at.desc())
+            .limit(most)
+        )
+        async with transaction(self._engine) as connection:
+            found = list(await connection.scalars(query))
+        return [at.replace(tzinfo=UTC) for at in found]
 
     async def begin(self, turn: Turn, record: UsageRecord) -> None:
         """Counts an attempt, and what it is expected to use at least, should this process die."""
@@ -211,4 +232,9 @@ def _turn(row: Row[Any]) -> Turn:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+    return _stored(datetime.now(UTC))
+
+
+def _stored(at: datetime) -> datetime:
+    """As the columns have it: UTC, without saying so."""
+    return at.astimezone(UTC).replace(tzinfo=None)
