@@ -16,6 +16,7 @@ from bot.errors import (
     Interrupted,
     QuestionGone,
     QuestionTooLong,
+    RefusedPrivately,
     SlackRefused,
     ThreadUnreadable,
     TooLate,
@@ -75,6 +76,15 @@ class Model(Protocol):
         """
 
 
+class Admission(Protocol):
+    async def admit(self, turn: Turn) -> None:
+        """Returns where the model may be asked.
+
+        :raises RefusedPrivately: it may not, and the person has been told.
+        :raises BotError: it may not, as the thread is to say.
+        """
+
+
 class Turns(Protocol):
     """The record of turns. Every call may raise `Transient`."""
 
@@ -101,6 +111,7 @@ class Responder:
         chat: Chat,
         model: Model,
         turns: Turns,
+        admission: Admission,
         turnstile: Turnstile,
         instructions: str,
         context_tokens: int,
@@ -109,6 +120,7 @@ class Responder:
         self._chat = chat
         self._model = model
         self._turns = turns
+        self._admission = admission
         self._turnstile = turnstile
         self._instructions = instructions
         self._context_tokens = context_tokens
@@ -158,6 +170,14 @@ class Responder:
             reply.adopt(found, draft)
         if not draft.ended and is_wordless(question, self._bot):
             draft.end(views.wordless(question))
+        if not (draft.ended or turn.attempts):  # what has begun may end
+            refusal = await self._refusal(turn)
+            if isinstance(refusal, RefusedPrivately):
+                await self._finish(turn, refusal.outcome, None)
+                return
+            if refusal:
+                outcome = refusal.outcome
+                draft.end(refusal.sentence)
         if draft.ended:
             meter.outcome = outcome
             await self._show(reply, draft, meter)
@@ -183,6 +203,14 @@ class Responder:
         self._is_interrupted = True
         for writing in self._writing.values():
             writing.cancel()
+
+    async def _refusal(self, turn: Turn) -> BotError | None:
+        """Why the model is not to be asked; None where it is."""
+        try:
+            await self._admission.admit(turn)
+        except BotError as error:
+            return error
+        return None
 
     # -- a turn that was begun before
 
