@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.store.calls import SharedCalls
 from bot.store.ledger import Ledger
+from bot.store.limits import Limits
 from bot.store.migrations import upgrade
 from bot.store.replicas import Replica, SoleProcess
+from bot.store.retention import Retention
 from bot.store.turns import Turns
 
 # Seconds to connect, and for one statement: a database that takes longer counts as lost.
@@ -37,6 +39,8 @@ class Store:
         self._is_shared = is_postgres(database_url)
         self.turns = Turns(engine)
         self.ledger = Ledger(engine)
+        self.limits = Limits(engine)
+        self.retention = Retention(engine)
         self.member: Membership = (
             Replica(database_url, self.turns)
             if self._is_shared
