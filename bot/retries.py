@@ -84,7 +84,8 @@ async def accept_again(call: Callable[[], Awaitable[T]]) -> T:
 
 
 async def until_reachable(call: Callable[[], Awaitable[T]]) -> T:
-    """For the start: without Slack there is nothing else to do but to wait for it."""
+    """For the start, and for the connection over which events come: without it there is nothing
+    else to do but to wait for Slack."""
     return await _persist(
         call,
         attempts=inf,
