@@ -18,7 +18,7 @@ from dotenv import dotenv_values
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import logs
-from bot.commands import Refused, usage
+from bot.commands import Refused, budget, forget, usage
 from bot.errors import CannotStart
 from bot.settings import Settings, SettingsError, database_url
 from bot.store import opened
@@ -71,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     command = commands.add_parser("serve", help="run the bot (the default)")
     command.set_defaults(run=_serve)
-    usage.add_to(commands)
+    for each in (usage, budget, forget):
+        each.add_to(commands)
     command = commands.add_parser("check", help="test the set-up and say what is wrong")
     command.add_argument(
         "--live", metavar="CHANNEL", help="also post into this channel (its id), and clean up"

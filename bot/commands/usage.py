@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from bot.commands import Refused
+from bot.commands import Refused, missing_database
 from bot.commands.progress import Progress
 from bot.periods import Period, period, zone_named
 from bot.report import DIRECT, Report, is_direct
@@ -18,7 +18,7 @@ from bot.report.page import Overview, page
 from bot.report.sheet import sheet
 from bot.report.table import table
 from bot.settings import ReportSettings
-from bot.store import Ledger, is_postgres, opened, sqlite_path
+from bot.store import Ledger, opened
 from bot.usage import BY, By, Selection, Total, grouped
 
 T = TypeVar("T")
@@ -72,16 +72,14 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> None:
     settings = ReportSettings.from_env(env)
-    database = settings.database_url
     now = datetime.now(UTC)
     try:
         zone = zone_named(options.timezone)
         found = period(options.since, options.until, now=now, zone=zone, default="30d")
     except ValueError as error:
         raise Refused(f"The period is not clear: {error}.") from error
-    if not is_postgres(database) and not Path(sqlite_path(database)).exists():
-        # A report makes no database.
-        print(f"No answers are recorded yet: there is no database {sqlite_path(database)}.")
+    if missing := missing_database(settings):
+        print(f"No answers are recorded yet: there is no database {missing}.")
         return
     by = cast(tuple[By, ...], tuple(dict.fromkeys(options.by)))
     reading = Reading(options, settings, found, by, now)

@@ -18,7 +18,7 @@ def table(report: Report) -> str:
     rows = [cells(report, row) for row in report.rows]
     if len(rows) > 1:
         rows.append(cells(report, whole_row(report)))
-    lines = _aligned([heads(report), *rows], left=len(report.by))
+    lines = aligned([heads(report), *rows], left=len(report.by))
     return "\n".join([_headline(report), "", *lines, *_footnotes(report)])
 
 
@@ -92,7 +92,8 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _aligned(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
+    """Lines in which columns stand below each other, the first ones to the left."""
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:

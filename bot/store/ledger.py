@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -22,16 +23,20 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.messages import Outcome, Turn, TurnKey, Usage, UsageRecord
 from bot.money import dollars_of, units_of
 from bot.periods import offsets
-from bot.store.schema import usage
+from bot.store.limits import count_in
+from bot.store.schema import stored, usage
+from bot.store.transactions import transaction, writing
 from bot.usage import WAIT_STEPS, By, Selection, Total
 
 # A record is named by these; a later one of the same name replaces it.
 NAME = ("team", "channel", "ts", "attempt", "purpose")
+
+COLUMNS = [column.name for column in usage.columns]
 
 # SQLite's sums end at 2^63: costs are summed in two parts, whole millionths of a dollar and the
 # rest, so that not even a wrong price a million times over makes a report fail.
@@ -78,8 +83,8 @@ class Ledger:
         self._is_postgres = engine.dialect.name == "postgresql"
 
     async def record(self, record: UsageRecord) -> None:
-        async with self._engine.begin() as connection:
-            await connection.execute(recording(record, self._engine.dialect.name))
+        async with transaction(writing(self._engine)) as connection:
+            await record_in(connection, record)
 
     async def totals(self, by: Sequence[By] = (), selection: Selection = ALL) -> list[Total]:
         """The sums of each group, in no order; without ``by``, of all in one.
@@ -117,6 +122,18 @@ class Ledger:
             .group_by(usage.c.channel)
         )
         return dict(await self._rows(query))
+
+    async def teams(self) -> list[str]:
+        """The workspaces of which there are records."""
+        # From one to the next by the index of names: few are found among many records.
+        found: list[str] = []
+        query = select(func.min(usage.c.team))
+        async with self._engine.connect() as connection:
+            team = await connection.scalar(query)
+            while team is not None:
+                found.append(team)
+                team = await connection.scalar(query.where(usage.c.team > team))
+        return found
 
     async def newest(self) -> UsageRecord | None:
         query = select(usage).order_by(usage.c.id.desc()).limit(1)
@@ -161,20 +178,33 @@ def ending(turn: Turn, outcome: Outcome) -> Update:
     return update(usage).filter_by(**name).values(outcome=outcome)
 
 
-def recording(record: UsageRecord, dialect: str) -> Any:
-    """The statement that writes it, in place of an earlier one of the same attempt."""
-    row = record.fields() | {"at": _stored(record.at), "cost": _units(record.cost)}
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    others = {name: value for name, value in row.items() if name not in NAME}
-    return insert(usage).values(row).on_conflict_do_update(index_elements=NAME, set_=others)
+async def record_in(connection: AsyncConnection, record: UsageRecord) -> None:
+    """Writes it and adds it to the sums that limits are held against, in one transaction.
+
+    It takes the place of an earlier one of the same attempt, also in the sums. SQLite: something
+    was written in the transaction before, or it is a `writing` one.
+    """
+    row = record.fields() | {"at": stored(record.at), "cost": _units(record.cost)}
+    name = {column: row[column] for column in NAME}
+    query = select(usage).filter_by(**name).with_for_update()
+    before = (await connection.execute(query)).mappings().first()
+    await connection.execute(_recording(connection.dialect.name), row)
+    await count_in(connection, _record(dict(before)) if before else None, record)
+
+
+@cache
+def _recording(dialect: str) -> Any:
+    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(usage)
+    others = {name: statement.excluded[name] for name in COLUMNS if name not in ("id", *NAME)}
+    return statement.on_conflict_do_update(index_elements=NAME, set_=others)
 
 
 def _conditions(selection: Selection) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if selection.since:
-        conditions.append(usage.c.at >= _stored(selection.since))
+        conditions.append(usage.c.at >= stored(selection.since))
     if selection.until:
-        conditions.append(usage.c.at < _stored(selection.until))
+        conditions.append(usage.c.at < stored(selection.until))
     if selection.team:
         conditions.append(usage.c.team == selection.team)
     for name in ("channel", "user", "model"):
@@ -201,7 +231,7 @@ def _by_time(values: Sequence[tuple[datetime, Any]]) -> Any:
         return values[0][1]
     later = [at for at, _ in values[1:]]
     earlier = [value for _, value in values[:-1]]
-    whens = [(usage.c.at < _stored(at), value) for at, value in zip(later, earlier, strict=True)]
+    whens = [(usage.c.at < stored(at), value) for at, value in zip(later, earlier, strict=True)]
     return case(*whens, else_=values[-1][1])
 
 
@@ -259,8 +289,3 @@ def _record(row: dict[str, Any]) -> UsageRecord:
 
 def _units(cost: Decimal | None) -> int | None:
     return None if cost is None else units_of(cost)
-
-
-def _stored(at: datetime) -> datetime:
-    """As the columns have it: UTC, without saying so."""
-    return at.astimezone(UTC).replace(tzinfo=None)
