@@ -135,15 +135,12 @@ class Admission:
             if is_to_be_told(use):
                 self._errands.run(self._warn(turn, use, now))
         if over := budgets.spent(uses):
-            event(
-                log,
-                "budget.spent",
-                scope=over.limit.subject.scope,
-                who=over.who,
-                channel=key.channel,
-                ts=key.ts,
-            )
-            raise Refused(budgets.refusal(over, now))
+            scope, sentence = over.limit.subject.scope, budgets.refusal(over, now)
+            event(log, "budget.spent", scope=scope, who=over.who, channel=key.channel, ts=key.ts)
+            if scope == "person" and not key.channel.startswith("D"):  # nobody else's business
+                await self._whisper(turn, sentence)
+                raise RefusedPrivately(sentence)
+            raise Refused(sentence)
 
     async def _warn(self, turn: Turn, use: Use, now: datetime) -> None:
         """Once for each limit and its day or month, whoever asks in whichever process."""
@@ -171,9 +168,7 @@ class Admission:
     async def _whisper(self, turn: Turn, sentence: str) -> None:
         try:
             await read_again(
-                lambda: self._teller.whisper(
-                    turn.key.channel, turn.thread_ts, turn.user, sentence
-                ),
+                lambda: self._teller.whisper(turn.key.channel, turn.thread_ts, turn.user, sentence),
                 lambda *_: None,
             )
         except BotError as error:
@@ -196,4 +191,3 @@ def is_to_be_told(use: Use) -> bool:
     if use.is_told or use.state == "fine":
         return False
     return use.state == "near" or use.limit.subject.scope == "workspace"
-

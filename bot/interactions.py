@@ -64,6 +64,14 @@ class Visit:
 Interaction = Command | Press | Submission | Visit
 
 
+class Unfit(Exception):
+    """A form that cannot be taken as it is: sentences for its fields, by their ``block_id``."""
+
+    def __init__(self, block_id: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.errors = {block_id: sentence}
+
+
 def interaction_from(body: Mapping[str, Any]) -> Interaction | None:
     """What was done; None where that concerns nobody, or cannot be read."""
     if "command" in body:

@@ -37,6 +37,7 @@ from bot.messages import (
     UsageRecord,
 )
 from bot.meter import Meter
+from bot.prices import Prices
 from bot.prompt import Prompt, TokenEstimate, fit, system_message
 from bot.reply import Reply, ReplyChat
 from bot.retries import OnWait, ask_again, read_again, until_it_lands, until_recorded
@@ -113,6 +114,7 @@ class Responder:
         turns: Turns,
         admission: Admission,
         turnstile: Turnstile,
+        prices: Prices,
         instructions: str,
         context_tokens: int,
     ) -> None:
@@ -122,6 +124,7 @@ class Responder:
         self._turns = turns
         self._admission = admission
         self._turnstile = turnstile
+        self._prices = prices
         self._instructions = instructions
         self._context_tokens = context_tokens
         self._estimate = TokenEstimate()
@@ -158,7 +161,7 @@ class Responder:
         outcome: Outcome = "complete",
     ) -> None:
         """``outcome`` is that of a draft which has ended already."""
-        meter = Meter(turn, self._model.name, _now())
+        meter = Meter(turn, self._model.name, self._prices, _now())
         reply = Reply(
             question,
             self._chat,

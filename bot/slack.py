@@ -188,6 +188,12 @@ class SlackChat:
             **views.notice_message(sentence),
         )
 
+    async def tell(self, user: str, sentence: str) -> None:
+        """Says something in the direct messages with that person."""
+        # A person's id is the channel of their direct messages, without a scope to open them
+        # (docs.slack.dev/reference/methods/chat.postMessage).
+        await self.post(user, None, views.notice_message(sentence))
+
     async def set_status(self, channel: str, thread_ts: str, status: str) -> None:
         await self._call(
             "assistant.threads.setStatus", channel_id=channel, thread_ts=thread_ts, status=status
@@ -338,10 +344,10 @@ class Surfaces:
 
     async def direct(self, user: str, message: dict[str, Any]) -> tuple[str, str]:
         """Says it in the direct messages with that person: their channel, and the ``ts``."""
-        answer = await self._call(
-            "chat.postMessage", channel=user, unfurl_links=False, unfurl_media=False, **message
-        )
-        return str(answer["channel"]), str(answer["ts"])
+        return await self._post(channel=user, **message)
+
+    async def reply(self, channel: str, thread_ts: str, message: dict[str, Any]) -> None:
+        await self._post(channel=channel, thread_ts=thread_ts, **message)
 
     async def upload(self, channel: str, thread_ts: str, *, name: str, content: bytes) -> None:
         """Posts a file into a thread; needs the scope ``files:write``."""
@@ -353,6 +359,11 @@ class Surfaces:
             channel_id=channel,
             thread_ts=thread_ts,
         )
+
+    async def _post(self, **message: Any) -> tuple[str, str]:
+        quietly = {"unfurl_links": False, "unfurl_media": False}
+        answer = await self._call("chat.postMessage", **message, **quietly)
+        return str(answer["channel"]), str(answer["ts"])
 
     async def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
         return await _translated(self._client, method, arguments)

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.messages import Outcome, Question, Turn, TurnKey, UsageRecord
 from bot.store.ledger import ending, record_in
-from bot.store.schema import turns
+from bot.store.schema import stored, turns
 from bot.store.transactions import transaction
 
 UNFINISHED = turns.c.finished_at.is_(None)
@@ -91,7 +91,7 @@ class Turns:
             .where(
                 turns.c.team == turn.key.team,
                 turns.c.user == turn.user,
-                turns.c.accepted_at > _stored(turn.accepted_at - within),
+                turns.c.accepted_at > stored(turn.accepted_at - within),
                 turns.c.place < turn.place,
                 turns.c.outcome.is_distinct_from("refused"),
             )
@@ -232,9 +232,4 @@ def _turn(row: Row[Any]) -> Turn:
 
 
 def _now() -> datetime:
-    return _stored(datetime.now(UTC))
-
-
-def _stored(at: datetime) -> datetime:
-    """As the columns have it: UTC, without saying so."""
-    return at.astimezone(UTC).replace(tzinfo=None)
+    return stored(datetime.now(UTC))
