@@ -125,7 +125,7 @@ def in_words(record: UsageRecord) -> str:
     """One record as ``name: value`` lines."""
     fields: dict[str, Any] = record.fields() | {
         "is_estimate": "yes" if record.is_estimate else "no",
-        "cost": None if record.cost is None else f"{record.cost.normalize():f}",
+        "cost": None if record.cost is None else f"${record.cost.normalize():f}",
         "seconds": f"{record.seconds:.2f}",
         "seconds_to_first_delta": None
         if record.seconds_to_first_delta is None

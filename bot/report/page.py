@@ -162,7 +162,6 @@ def _card(title: str, *content: Part, is_wide: bool = False) -> Markup:
 def _tiles(overview: Overview) -> Iterator[Markup]:
     whole, earlier = overview.report.whole, overview.report.whole_earlier
     people = [total for total in overview.people if total.group[0] != FORGOTTEN_USER]
-    channels = {total.group[1] for total in overview.by_day if not is_direct(total.group[1])}
     cost = "unknown" if whole.cost is None else money.in_words(whole.cost)
     yield _tile("Cost", cost, _trend("cost", whole, earlier), _cost_note(whole))
     yield _tile(
@@ -175,7 +174,7 @@ def _tiles(overview: Overview) -> Iterator[Markup]:
         "People",
         f"{len(people):,}",
         "",
-        f"in {_plural(len(channels), 'channel')} and in direct messages",
+        f"in {_where({total.group[1] for total in overview.by_day})}",
     )
     yield _tile("Tokens", short(whole.tokens), _trend("tokens", whole, earlier), _tokens(whole))
     waits = sum(overview.waits.values(), Counter[int]())
@@ -216,6 +215,12 @@ def _arrow(trend: float | None) -> Part:
         return element("span", words if trend == inf else "as before", class_="trend")
     arrow = "▲" if trend > 0 else "▼"
     return element("span", f"{arrow} {words.lstrip('+-')}", class_="trend")
+
+
+def _where(ids: set[str]) -> str:
+    channels = {id for id in ids if not is_direct(id)}
+    direct = ["direct messages"] if ids - channels else []
+    return " and in ".join([*([_plural(len(channels), "channel")] if channels else []), *direct])
 
 
 def _cost_note(whole: Total) -> str:

@@ -217,7 +217,8 @@ def _sqlite_day(changes: Sequence[tuple[datetime, timedelta]]) -> ColumnElement[
     if changes == [(changes[0][0], timedelta())]:  # as it is stored: twice as fast
         return func.substr(usage.c.at, 1, 10, type_=String)
     ahead = _by_time([(at, f"{offset.total_seconds():+.0f} seconds") for at, offset in changes])
-    return func.date(usage.c.at, ahead, type_=String)
+    # To the second: SQLite would round the last half millisecond of a day up.
+    return func.date(func.substr(usage.c.at, 1, 19), ahead, type_=String)
 
 
 def _pg_day(changes: Sequence[tuple[datetime, timedelta]]) -> ColumnElement[str]:

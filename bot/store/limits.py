@@ -41,6 +41,10 @@ from bot.store.transactions import transaction, writing
 SUMS = ("cost", "tokens", "unpriced")
 NAME = ("team", "scope", "who", "period")
 
+# Of `bot.money.UNIT`s in those that sums are in, so that these hold billions of dollars: a wrong
+# price may make a report strange, but must not keep an answer from being recorded.
+COARSE = 1_000
+
 MOST_SHOWN = 10  # of those for whom limits for each hold
 
 
@@ -180,8 +184,8 @@ async def count_in(
     connection: AsyncConnection, before: UsageRecord | None, record: UsageRecord
 ) -> None:
     """Adds a record to the sums, in place of what it was ``before``."""
-    sums = {key: list(values) for key, values in counted(record).items()}
-    for key, values in counted(before).items() if before else ():
+    sums = _summed(record)
+    for key, values in _summed(before).items() if before else ():
         sums[key] = [now - then for now, then in zip(sums.get(key, [0, 0, 0]), values, strict=True)]
     # Always in this order, so that two transactions cannot wait for each other.
     rows = [
@@ -191,6 +195,13 @@ async def count_in(
     ]
     if rows:
         await connection.execute(_adding(connection.dialect.name), rows)
+
+
+def _summed(record: UsageRecord) -> dict[tuple[Scope, str, str], list[int]]:
+    return {
+        key: [(cost + COARSE // 2) // COARSE, tokens, unpriced]
+        for key, (cost, tokens, unpriced) in counted(record).items()
+    }
 
 
 @cache
@@ -235,8 +246,8 @@ def _limit(row: Any) -> Limit:
 
 
 def _use(row: Any) -> Use:
-    used = row.cost if row.unit == "dollars" else row.tokens
-    return Use(_limit(row), row.whose, used or 0, row.unpriced or 0, row.told_at is not None)
+    used = (row.cost or 0) * COARSE if row.unit == "dollars" else row.tokens or 0
+    return Use(_limit(row), row.whose, used, row.unpriced or 0, row.told_at is not None)
 
 
 def _columns(when: str, limit: Limit | None) -> dict[str, Any]:

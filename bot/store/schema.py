@@ -135,7 +135,7 @@ spent = Table(
     Column("scope", String, primary_key=True),
     Column("who", String, primary_key=True),
     Column("period", String, primary_key=True),  # a day or a month, UTC
-    Column("cost", BigInteger, nullable=False),  # as `usage.cost`
+    Column("cost", BigInteger, nullable=False),  # billionths of a US dollar
     Column("tokens", BigInteger, nullable=False),
     Column("unpriced", Integer, nullable=False),  # records without a cost
     Column("told_at", DateTime),  # when people were told that little is left

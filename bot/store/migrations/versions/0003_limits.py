@@ -57,7 +57,7 @@ def _sum_up(now: datetime) -> None:
             summing = sa.text(
                 f"""
                 INSERT INTO spent (team, scope, who, period, cost, tokens, unpriced)
-                SELECT team, :scope, {who}, :period, sum(coalesce(cost, 0)),
+                SELECT team, :scope, {who}, :period, sum(coalesce(cost, 0) / 1000),
                     sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)),
                     sum(CASE WHEN cost IS NULL THEN 1 ELSE 0 END)
                 FROM usage WHERE at >= :since GROUP BY team, {who}
