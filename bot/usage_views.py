@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from math import inf
 
 from bot import money
 from bot.blocks import (
@@ -79,7 +80,7 @@ class Workspace:
 
 def own_message(own: Own, *, chosen: str | None) -> Json:
     """For the person alone. ``chosen`` is the period, where it is one of the menu's."""
-    blocks = [_title("What you use", own.person.period, chosen), *_own(own)]
+    blocks = [header("What you use"), _choice(own.person.period, chosen), *_own(own)]
     return message(blocks, text=f"What you use: {figure(own.person.whole, own.person)}")
 
 
@@ -88,7 +89,7 @@ def workspace_message(workspace: Workspace, own: Own, *, chosen: str | None, ask
     period = workspace.channels.period
     blocks = [
         header("Usage of this workspace"),
-        _title("Everybody", period, chosen),
+        _choice(period, chosen),
         *_workspace(workspace),
         _buttons(asked),
         divider(),
@@ -99,14 +100,14 @@ def workspace_message(workspace: Workspace, own: Own, *, chosen: str | None, ask
 
 
 def own_home(own: Own) -> Json:
-    return home([header("Your month"), context(_span(own.person.period)), *_own(own), *_help()])
+    return home([header("Your month"), context(own.person.period.in_words), *_own(own), *_help()])
 
 
 def workspace_home(workspace: Workspace, own: Own, *, asked: str) -> Json:
     return home(
         [
             header("This month in this workspace"),
-            context(_span(workspace.channels.period)),
+            context(workspace.channels.period.in_words),
             *_workspace(workspace),
             _buttons(asked),
             divider(),
@@ -135,9 +136,7 @@ def help_message(*, is_admin: bool) -> Json:
 
 def file_message(report: Report) -> Json:
     """Above a file with the report."""
-    words = (
-        f"Usage as CSV, {_span(report.period)}. Costs are in US dollars; what is unknown is empty."
-    )
+    words = f"Usage as CSV, {report.period.in_words}. Costs are in US dollars; what is unknown is empty."
     return message([section(escape(words))], text=words)
 
 
@@ -152,14 +151,8 @@ def figure(total: Total, report: Report) -> str:
 # -- parts
 
 
-def _title(words: str, period: Period, chosen: str | None) -> Json:
-    return section(
-        f"*{words}*\n{escape(_span(period))}", beside=menu(PERIOD, PERIODS, chosen=chosen)
-    )
-
-
-def _span(period: Period) -> str:
-    return period.in_words
+def _choice(period: Period, chosen: str | None) -> Json:
+    return section(period.in_words, beside=menu(PERIOD, PERIODS, chosen=chosen))
 
 
 def _own(own: Own) -> Iterator[Json]:
@@ -204,10 +197,7 @@ def _buttons(asked: str) -> Json:
 
 def _cells(report: Report) -> list[str]:
     whole = report.whole
-    trend = report.trend(whole, report.whole_earlier)
-    against = (
-        "" if trend is None else f"  {trend_in_words(trend)} on {report.period.before_in_words}"
-    )
+    against = f"\n{_against(report)}" if _against(report) else ""
     wait = whole.seconds_to_first_words
     failed = f" · {whole.failed:,} failed" if whole.failed else ""
     return [
@@ -223,11 +213,21 @@ def _cell(words: str, report: Report) -> str:
     if not whole.answers and not whole.others:
         return f"*{words}*\nnothing yet"
     answers = "1 answer" if whole.answers == 1 else f"{whole.answers:,} answers"
-    trend = report.trend(whole, report.whole_earlier)
-    lines = [f"*{words}*", f"{figure(whole, report)} · {answers}", _in_and_out(whole)]
-    if trend is not None:
-        lines.append(f"{trend_in_words(trend)} on {report.period.before_in_words}")
-    return "\n".join(lines)
+    lines = [
+        f"*{words}*",
+        f"{figure(whole, report)} · {answers}",
+        _in_and_out(whole),
+        _against(report),
+    ]
+    return "\n".join(filter(None, lines))
+
+
+def _against(report: Report) -> str:
+    """``+12 % on the month before``; nothing where there was nothing before."""
+    trend = report.trend(report.whole, report.whole_earlier)
+    if trend is None or trend == inf:
+        return ""
+    return f"{trend_in_words(trend)} on {report.period.before_in_words}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,7 @@ class _Line:
 
     def __str__(self) -> str:
         share = self.report.share(self.total)
-        trend = self.report.trend(self.total, self.earlier)
+        trend = self.report.trend(self.total, self.earlier) if _against(self.report) else None
         parts = [
             f"{bar(share or 0.0)} *{figure(self.total, self.report)}*  {self.label}",
             share_in_words(share),
