@@ -129,7 +129,7 @@ async def queue(desk: Desk) -> AsyncIterator[Queue]:
 
 
 @pytest.fixture
-def intake(queue: Queue) -> Intake:
+def intake(queue: Queue, desk: Desk) -> Intake:
     return Intake(BOT, accept=queue.accept, desk=desk)
 
 
