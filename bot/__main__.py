@@ -165,7 +165,7 @@ def _visit(options: argparse.Namespace, bot: dict[str, Any]) -> int:
     from bot.playground import run
     from bot.playground.page import CannotListen, Command
 
-    llm = Command("/llm", "usage | budget", "What was used, and the limits")
+    llm = Command(command="/llm", hint="usage | budget", description="What was used, and limits")
     where = {"host": options.host, "port": options.port, "opens_browser": options.open}
     bot["environment"]["LOG_LEVEL"] = "INFO"
     try:
