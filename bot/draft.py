@@ -68,7 +68,7 @@ class Draft:
         self.ended = False
         self.is_paused = False  # it has ended, but only for this process
         self._offers: tuple[Offer, ...] = ()  # at its end
-        self._is_dropped = False
+        self.is_dropped = False  # nothing of it is to be shown
 
     def push(self, text: str) -> None:
         if self._is_at_seam:
@@ -95,7 +95,7 @@ class Draft:
 
     def outdate(self) -> None:
         """Something else is asked: what stands gives way to the first words about that."""
-        self._is_outdated = True
+        self._again, self._is_outdated = None, True
         self.kept, self._is_at_seam = "", False
         self.notes, self.waiting = [], ""
 
@@ -112,9 +112,8 @@ class Draft:
         self._offers = tuple(offer for offer in offers if has_words or offer != "continue")
 
     def drop(self) -> None:
-        """It ends, and nothing of it is to be shown."""
         self.end()
-        self._is_dropped = True
+        self.is_dropped = True
 
     def _take_over(self, text: "_Text") -> None:
         self._text, self._again, self._is_outdated = text, None, False
@@ -154,7 +153,7 @@ class Draft:
         return not shown.notice and self._text.seal(number, shown)
 
     def parts(self) -> tuple[Part, ...]:
-        if self._is_dropped:
+        if self.is_dropped:
             return ()
         *sealed, last = self._text.pieces(ended=self.ended) or [""]
         notice = "\n".join([*self.notes, *([self.waiting] if self.waiting else [])])

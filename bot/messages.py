@@ -9,8 +9,9 @@ from typing import Any, Literal, NamedTuple
 Role = Literal["system", "user", "assistant"]
 
 # complete: the model finished; cut: it reached its token limit; stopped: the bot was told to end
-# it (by a person, a shutdown, a deleted reply); failed: an error ended it.
-Outcome = Literal["complete", "cut", "stopped", "failed"]
+# it (by a person, a shutdown, a deleted reply); failed: an error ended it; refused: the model was
+# not asked, because the person may not ask, asks too often, or a limit is reached.
+Outcome = Literal["complete", "cut", "stopped", "failed", "refused"]
 
 
 # Who stopped a turn whose question is there no more: Slack does not say who deleted it.
@@ -36,6 +37,7 @@ class Identity:
     user: str
     bot_id: str
     name: str
+    enterprise: str = ""  # the organisation of several workspaces that its workspace is in, if any
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,7 @@ class Reply:
             await sign
 
     def needs_tidying(self, draft: Draft) -> bool:
-        return not draft.is_paused and bool(self._untidy(draft))
+        return self.whole_at is not None and not draft.is_paused and bool(self._untidy(draft))
 
     async def tidy(self, draft: Draft) -> None:
         """Takes a Stop away from earlier parts that became parts as they stood there.
@@ -207,8 +207,8 @@ class Reply:
             self._turnstile.leave(claim)
 
     def _untidy(self, draft: Draft) -> dict[int, Part]:
-        """The parts that stand there with other buttons than theirs, by number."""
-        pairs = zip(self._messages, draft.parts(), strict=False)
+        """The earlier parts that stand there with other buttons than theirs, by number."""
+        pairs = zip(self._messages, draft.parts()[:-1], strict=False)
         return {
             number: part
             for number, (message, part) in enumerate(pairs)

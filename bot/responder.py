@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from bot import history, views
+from bot.control_views import stopped
 from bot.cut import join, until_seam
 from bot.draft import UNFINISHED, WHOLE, Draft
 from bot.errors import (
@@ -18,6 +19,7 @@ from bot.errors import (
     NothingAsked,
     QuestionGone,
     QuestionTooLong,
+    RefusedPrivately,
     SlackRefused,
     Stopped,
     ThreadUnreadable,
@@ -41,6 +43,7 @@ from bot.messages import (
     plain_name,
 )
 from bot.meter import Meter
+from bot.prices import Prices
 from bot.prompt import Prompt, TokenEstimate, fit, system_message
 from bot.reply import Reply, ReplyChat
 from bot.retries import OnWait, ask_again, read_again, until_it_lands, until_recorded
@@ -85,6 +88,15 @@ class Model(Protocol):
         """
 
 
+class Admission(Protocol):
+    async def admit(self, turn: Turn) -> None:
+        """Returns where the model may be asked.
+
+        :raises RefusedPrivately: it may not, and the person has been told.
+        :raises BotError: it may not, as the thread is to say.
+        """
+
+
 class Turns(Protocol):
     """The record of turns. Every call may raise `Transient`."""
 
@@ -117,6 +129,7 @@ class _Answer:
     reply: Reply
     draft: Draft = field(default_factory=Draft)
     writing: asyncio.Task[None] | None = None
+    is_admitted: bool = False  # the model may be asked
     again: Asked | None = None  # what is asked in its place
 
     @property
@@ -134,7 +147,9 @@ class Responder:
         chat: Chat,
         model: Model,
         turns: Turns,
+        admission: Admission,
         turnstile: Turnstile,
+        prices: Prices,
         instructions: str,
         context_tokens: int,
     ) -> None:
@@ -142,7 +157,9 @@ class Responder:
         self._chat = chat
         self._model = model
         self._turns = turns
+        self._admission = admission
         self._turnstile = turnstile
+        self._prices = prices
         self._instructions = instructions
         self._context_tokens = context_tokens
         self._estimate = TokenEstimate()
@@ -198,15 +215,21 @@ class Responder:
             asked=turn.asked,
             on_messages=lambda messages: self._note(turn.key, messages),
         )
-        return _Answer(turn, question, Meter(turn, self._model.name, _now()), reply)
+        return _Answer(turn, question, self._meter(turn), reply)
+
+    def _meter(self, turn: Turn) -> Meter:
+        return Meter(turn, self._model.name, self._prices, _now())
 
     async def _answer(self, answer: _Answer) -> None:
         draft, question = answer.draft, answer.question
         if not draft.ended and question and is_wordless(question, self._bot):
             draft.end(views.wordless(question))
             answer.meter.outcome = "complete"
+        if not draft.ended and (refusal := await self._refusal(answer)):
+            self._end_early(answer, refusal)
         if draft.ended:
-            await self._show(answer)
+            if not draft.is_dropped:
+                await self._show(answer)
             if not answer.meter.is_handed_over:
                 await self._finish(answer, answer.meter.outcome, None)
             return
@@ -219,6 +242,17 @@ class Responder:
             writing.cancel()  # nobody sees what it would still write
             await asyncio.wait({writing})
             await self._record(answer)
+
+    async def _refusal(self, answer: _Answer) -> BotError | None:
+        """Why the model is not to be asked; None where it is. What has begun may end."""
+        turn = answer.turn
+        if turn.attempts == turn.attempts_before:
+            try:
+                await self._admission.admit(turn)
+            except BotError as error:
+                return error
+        answer.is_admitted = True
+        return None
 
     # -- a turn that was begun before
 
@@ -300,6 +334,8 @@ class Responder:
             if is_wordless(question, self._bot):
                 raise NothingAsked(views.wordless(question))
             messages = await self._messages(question, tell)
+            if not answer.is_admitted:  # to this wording
+                await self._admission.admit(answer.turn)
         finally:
             slow.cancel()
         if draft.waiting:
@@ -424,10 +460,12 @@ class Responder:
 
     def _end_early(self, answer: _Answer, error: BotError) -> None:
         answer.meter.outcome = error.outcome
-        if isinstance(error, QuestionGone) and not answer.reply.stands:
-            answer.draft.drop()  # nobody waits for a word about it
+        is_private = isinstance(error, RefusedPrivately)
+        if (is_private or isinstance(error, QuestionGone)) and not answer.reply.stands:
+            answer.draft.drop()
         else:
-            answer.draft.end(error.sentence, UNFINISHED if error.may_retry else ())
+            note = "" if is_private else error.sentence
+            answer.draft.end(note, UNFINISHED if error.may_retry else ())
 
     def _begin_anew(self, answer: _Answer, turn: Turn, question: Question | None) -> None:
         """An answer to other words, in the same reply, whose messages stand as they are."""
@@ -439,7 +477,7 @@ class Responder:
         else:
             turn = replace(turn, attempts=answer.turn.attempts)
         answer.turn, answer.question = turn, question
-        answer.meter = Meter(turn, self._model.name, _now())
+        answer.meter, answer.is_admitted = self._meter(turn), False
         answer.reply.asked = turn.asked
         answer.reply.tell(answer.draft, "")
         answer.draft.outdate()
@@ -451,7 +489,7 @@ class Responder:
             return QuestionGone()
         name = self._chat.known_name(turn.stopped_by)
         is_asker = turn.stopped_by == turn.user
-        return Stopped(views.stopped(plain_name(name) if name else None, is_asker=is_asker))
+        return Stopped(stopped(plain_name(name) if name else None, is_asker=is_asker))
 
     # -- Slack's side
 

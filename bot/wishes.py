@@ -8,30 +8,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bot import views
-from bot.gate import (
-    file_names,
-    is_id,
-    is_spoken_by_a_person,
-    is_tombstone,
-    is_ts,
-    text_of,
-)
+from bot.control_views import CONTINUE, RETRY, STOP
+from bot.gate import file_names, is_id, is_spoken_by_a_person, is_tombstone, is_ts, text_of
 from bot.history import reply_tag
+from bot.interactions import Press
 from bot.messages import Identity, Question, TurnKey
 
 Deed = Literal["stop", "continue", "retry", "regenerate", "up", "down"]
 
 _DEEDS: Mapping[str, Deed] = {
-    views.STOP: "stop",
-    views.CONTINUE: "continue",
-    views.RETRY: "retry",
+    STOP: "stop",
+    CONTINUE: "continue",
+    RETRY: "retry",
     "regenerate": "regenerate",  # the words of menus and thumbs stand in their values
     "up": "up",
     "down": "down",
 }
 
-# What `bot.views` put into the value of a button.
+# What `bot.control_views` puts into the value of a button.
 _VALUE = re.compile(r"(?:(\w{1,20}) )?(\d{1,9}) (\S{1,120})", re.ASCII)
 
 
@@ -62,26 +56,13 @@ Wish = Edit | Deletion | SessionStop
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
-    """A button beneath an answer was pressed."""
+class Aim:
+    """What a button beneath an answer was pressed for."""
 
     deed: Deed
-    user: str
-    channel: str
-    message_ts: str
     turn: TurnKey
     asked: int  # `Turn.asked` when the button was shown
     is_proven: bool  # the message itself says which turn it answers; else only the button does
-    trigger_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """What a person says was wrong with an answer."""
-
-    turn: TurnKey
-    user: str
-    words: str
 
 
 def wish_from(body: Mapping[str, Any], bot: Identity) -> Wish | None:
@@ -102,36 +83,28 @@ def wish_from(body: Mapping[str, Any], bot: Identity) -> Wish | None:
             return None
 
 
-def press_from(body: Mapping[str, Any], bot: Identity) -> Press | None:
-    """The press that a ``block_actions`` payload tells of; None for anything that is none of ours.
+def aim_of(press: Press, bot: Identity) -> Aim | None:
+    """None for a press that is not about an answer in the channel where it was made.
 
     Which turn it concerns is told by the metadata of the message, if that is one of the bot's own
     and Slack hands it back; else by the button, and has to be checked.
     """
-    action, message = _first(body.get("actions")), _mapping(body.get("message"))
-    user, channel = _mapping(body.get("user")).get("id"), _mapping(body.get("channel")).get("id")
-    message_ts = _mapping(body.get("container")).get("message_ts")
-    chosen = action.get("value") or _mapping(action.get("selected_option")).get("value")
-    value = _VALUE.fullmatch(chosen) if isinstance(chosen, str) else None
-    if not (value and is_id(user) and is_id(channel) and is_ts(message_ts)):
+    value = _VALUE.fullmatch(press.value)
+    deed = _DEEDS.get(value[1] or press.action_id) if value else None
+    if not (value and deed and is_ts(press.message_ts)):
         return None
-    deed = _DEEDS.get(value[1] or str(action.get("action_id")))
-    tag = reply_tag(message, bot)
-    turn = _key(str(tag.get("turn")) if tag else value[3])
-    if deed is None or turn is None or (turn.team, turn.channel) != (bot.team, channel):
+    tag = reply_tag(press.message, bot)
+    turn = turn_named(str(tag.get("turn")) if tag else value[3])
+    if turn is None or (turn.team, turn.channel) != (bot.team, press.channel):
         return None
-    trigger_id = str(body.get("trigger_id") or "")
-    return Press(deed, user, channel, message_ts, turn, int(value[2]), bool(tag), trigger_id)
+    return Aim(deed, turn, int(value[2]), bool(tag))
 
 
-def reason_from(body: Mapping[str, Any]) -> Reason | None:
-    """What a person wrote into the modal; None where that is nothing."""
-    view, user = _mapping(body.get("view")), _mapping(body.get("user")).get("id")
-    turn = _key(str(view.get("private_metadata")))
-    values = _mapping(_mapping(view.get("state")).get("values"))
-    typed = _mapping(_mapping(values.get(views.REASON)).get(views.REASON)).get("value")
-    words = typed.strip()[: views.LONGEST_REASON] if isinstance(typed, str) else ""
-    return Reason(turn, user, words) if turn and words and is_id(user) else None
+def turn_named(text: str) -> TurnKey | None:
+    """The key that reads so."""
+    team, _, place = text.partition(":")
+    channel, _, ts = place.partition(":")
+    return TurnKey(team, channel, ts) if is_id(team) and is_id(channel) and is_ts(ts) else None
 
 
 def _session_stop(event: Mapping[str, Any], bot: Identity) -> SessionStop | None:
@@ -168,16 +141,6 @@ def _deletion(event: Mapping[str, Any], ts: object, bot: Identity) -> Deletion |
     if not (is_id(channel) and is_ts(ts)) or _mapping(event.get("previous_message")).get("bot_id"):
         return None
     return Deletion(TurnKey(bot.team, channel, ts))
-
-
-def _key(text: str) -> TurnKey | None:
-    team, _, place = text.partition(":")
-    channel, _, ts = place.partition(":")
-    return TurnKey(team, channel, ts) if is_id(team) and is_id(channel) and is_ts(ts) else None
-
-
-def _first(actions: object) -> Mapping[str, Any]:
-    return _mapping(actions[0]) if isinstance(actions, list) and actions else {}
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -5,13 +5,17 @@ them. Ids and numbers, never text; but for the reasons that people write for tho
 from bot.store.database import Membership, Store, is_postgres, opened, sqlite_path
 from bot.store.feedback import Feedback, Opinion, Tally
 from bot.store.ledger import Ledger
+from bot.store.limits import Limits
+from bot.store.retention import Retention
 from bot.store.turns import Turns
 
 __all__ = [
     "Feedback",
     "Ledger",
+    "Limits",
     "Membership",
     "Opinion",
+    "Retention",
     "Store",
     "Tally",
     "Turns",

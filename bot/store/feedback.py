@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import ColumnElement, and_, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.messages import TurnKey
-from bot.store.schema import feedback
+from bot.store.schema import feedback, stored
 from bot.store.transactions import transaction
 
 ONCE = ("team", "channel", "ts", "user")
@@ -44,7 +44,12 @@ class Feedback:
     async def rate(self, key: TurnKey, *, attempt: int, user: str, is_good: bool) -> None:
         """In place of what the same person thought of it before, and of their reason for that."""
         insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        found = {"at": _now(), "attempt": attempt, "is_good": is_good, "reason": None}
+        found = {
+            "at": stored(datetime.now(UTC)),
+            "attempt": attempt,
+            "is_good": is_good,
+            "reason": None,
+        }
         row = dict(zip(ONCE, (*key, user), strict=True)) | found
         rating = insert(feedback).values(row)
         async with transaction(self._engine) as connection:
@@ -62,7 +67,7 @@ class Feedback:
         good = func.sum(case((feedback.c.is_good, 1), else_=0))
         query = (
             select(feedback.c.channel, good, func.count() - good)
-            .where(feedback.c.at >= _naive(since), feedback.c.at < _naive(until or _END))
+            .where(_at(since, until))
             .group_by(feedback.c.channel)
             .order_by(func.count().desc(), feedback.c.channel)
         )
@@ -75,7 +80,7 @@ class Feedback:
         """The newest opinions, the newest first; None: good ones and bad ones."""
         query = (
             select(feedback)
-            .where(feedback.c.at >= _naive(since))
+            .where(_at(since))
             .order_by(feedback.c.at.desc(), feedback.c.id.desc())
             .limit(limit)
         )
@@ -96,13 +101,6 @@ class Feedback:
         ]
 
 
-_END = datetime.max.replace(tzinfo=UTC)
-
-
-def _naive(at: datetime) -> datetime:
-    """As the column has it: UTC, without saying so."""
-    return at.astimezone(UTC).replace(tzinfo=None)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+def _at(since: datetime, until: datetime | None = None) -> ColumnElement[bool]:
+    begun = feedback.c.at >= stored(since)
+    return and_(begun, feedback.c.at < stored(until)) if until else begun

@@ -23,9 +23,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.messages import Outcome, Question, Turn, TurnKey, UsageRecord
-from bot.store.ledger import ending, recording
-from bot.store.schema import turns
-from bot.store.transactions import transaction
+from bot.store.ledger import ending, record_in
+from bot.store.schema import stored, turns
+from bot.store.transactions import transaction, writing
 
 UNFINISHED = turns.c.finished_at.is_(None)
 
@@ -46,8 +46,6 @@ class Turns:
 
     def __init__(self, engine: AsyncEngine, owner: str = "this process") -> None:
         self._engine = engine
-        # For transactions that read before they write.
-        self._exclusive = engine.execution_options(begin="BEGIN IMMEDIATE")
         self._is_postgres = engine.dialect.name == "postgresql"
         self.owner = owner
 
@@ -99,11 +97,33 @@ class Turns:
         async with transaction(self._engine) as connection:
             return not await connection.scalar(_is_behind(turn))
 
+    async def asked_before(self, turn: Turn, *, within: timedelta, most: int) -> list[datetime]:
+        """When the person's questions just before this one were accepted, the newest first.
+
+        Those that were refused do not count.
+        """
+        asked_at = turn.asked_at or turn.accepted_at
+        query = (
+            select(turns.c.accepted_at)
+            .where(
+                turns.c.team == turn.key.team,
+                turns.c.user == turn.user,
+                turns.c.accepted_at > stored(asked_at - within),
+                turns.c.place < turn.place,
+                turns.c.outcome.is_distinct_from("refused"),
+            )
+            .order_by(turns.c.accepted_at.desc())
+            .limit(most)
+        )
+        async with transaction(self._engine) as connection:
+            found = list(await connection.scalars(query))
+        return [at.replace(tzinfo=UTC) for at in found]
+
     async def begin(self, turn: Turn, record: UsageRecord) -> None:
         """Counts an attempt, and what it is expected to use at least, should this process die."""
         async with transaction(self._engine) as connection:
             await connection.execute(self._mine([turn.key]).values(attempts=record.attempt))
-            await connection.execute(recording(record, connection.dialect.name))
+            await record_in(connection, record)
 
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         """The ``ts`` of the reply's messages as they stand now."""
@@ -115,7 +135,7 @@ class Turns:
     async def record(self, record: UsageRecord) -> None:
         """What an attempt used that was given up, because something else is asked now."""
         async with transaction(self._engine) as connection:
-            await connection.execute(recording(record, connection.dialect.name))
+            await record_in(connection, record)
 
     async def finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> Turn | None:
         """The turn is over, and what its last attempt used; except where it was asked for again
@@ -128,7 +148,7 @@ class Turns:
         async with transaction(self._engine) as connection:
             is_over = (await connection.execute(ended)).rowcount > 0
             if record:
-                await connection.execute(recording(record, connection.dialect.name))
+                await record_in(connection, record)
             elif turn.attempts:
                 await connection.execute(ending(turn, outcome))
             if is_over:
@@ -163,7 +183,7 @@ class Turns:
 
         Where the turn was over, it is this owner's now, behind all that its thread still waits for.
         """
-        async with transaction(self._exclusive) as connection:
+        async with transaction(writing(self._engine)) as connection:
             row = await self._locked(connection, key)
             if row is None or row.asked != asked:
                 return None
@@ -172,7 +192,7 @@ class Turns:
     async def correct(self, key: TurnKey, *, edited_ts: str, within: timedelta) -> Turn | None:
         """The same for another wording. None where there is no such turn, it ended longer ago, or
         this edit or a later one has been told before."""
-        async with transaction(self._exclusive) as connection:
+        async with transaction(writing(self._engine)) as connection:
             row = await self._locked(connection, key)
             if row is None or (row.edited_ts or "") >= edited_ts:
                 return None
@@ -204,7 +224,7 @@ class Turns:
         async with transaction(self._engine) as connection:
             await connection.execute(self._mine([turn.key]).values(owner=None))
             if record:
-                await connection.execute(recording(record, connection.dialect.name))
+                await record_in(connection, record)
             await self._tell(connection, NEWS, "")
 
     async def release(self, keys: Collection[TurnKey]) -> None:
@@ -323,4 +343,4 @@ def _turn(row: Row[Any]) -> Turn:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+    return stored(datetime.now(UTC))

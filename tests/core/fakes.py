@@ -189,6 +189,9 @@ class FakeChat:
             return {}
         return {user: known[user] for user in users if user in known}
 
+    def known_name(self, user: str) -> str | None:
+        return {"UANA": "Ana", "UBEN": "Ben"}.get(user)
+
     @asynccontextmanager
     async def _call(self, method: str, channel: str, ts: str = "") -> AsyncIterator[None]:
         call = Call(method, channel, ts, _now())
@@ -270,6 +273,7 @@ class FakeTurns:
         self.messages: dict[TurnKey, list[str]] = {}
         self.finished: dict[TurnKey, Outcome] = {}
         self.suspended: list[TurnKey] = []
+        self.now: dict[TurnKey, Turn] = {}  # where a turn was asked for again
         self._errors = list(errors)
 
     async def begin(self, turn: Turn, record: UsageRecord) -> None:
@@ -278,15 +282,35 @@ class FakeTurns:
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         self.messages[key] = list(messages)
 
-    async def finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> None:
+    async def record(self, record: UsageRecord) -> None:
+        self.records.append(record)
+
+    async def finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> Turn | None:
         if self._errors:
             raise self._errors.pop(0)
-        self.finished[turn.key] = outcome
         self.records += [record] if record else []
+        now = self.now.get(turn.key, turn)
+        if now.asked > turn.asked:
+            return now
+        self.finished[turn.key] = outcome
+        return None
 
     async def suspend(self, turn: Turn, record: UsageRecord | None) -> None:
         self.suspended.append(turn.key)
         self.records += [record] if record else []
+
+
+class FakeAdmission:
+    """Lets everybody in, but for the next turns, which meet the ``errors`` (None is none)."""
+
+    def __init__(self, *errors: Exception | None) -> None:
+        self.asked: list[Turn] = []
+        self._errors = list(errors)
+
+    async def admit(self, turn: Turn) -> None:
+        self.asked.append(turn)
+        if self._errors and (error := self._errors.pop(0)):
+            raise error
 
 
 def shown(message: dict[str, Any]) -> str:

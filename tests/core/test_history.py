@@ -253,7 +253,7 @@ def test_own_messages_are_known_by_bot_or_user() -> None:
 def test_own_reply_names_its_turn_and_part() -> None:
     tag = reply_tag(part("text", number=3), BOT)
 
-    assert tag == {"turn": f"T1:C1:{ROOT}", "part": 3, "is_last": False}
+    assert tag == {"turn": f"T1:C1:{ROOT}", "part": 3, "is_last": False, "asked": 1}
 
 
 @pytest.mark.parametrize(

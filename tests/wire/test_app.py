@@ -23,12 +23,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import server, socket_mode
 from bot.__main__ import environment
 from bot.app import Intake, bolt_app
+from bot.interactions import Interaction
 from bot.messages import Identity, Question, Turn, TurnKey
 from bot.playground.slack import LocalSlack, payloads
 from bot.queue import Queue
 from bot.settings import database_url
 from bot.slack import connected, socket_url
 from bot.store import Turns, opened
+from bot.wishes import Wish
 
 BOT = Identity(team="T0LOCAL", user="U0BOT", bot_id="B0BOT", name="bot")
 MENTION = f"<@{BOT.user}>"
@@ -48,6 +50,9 @@ class Desk:
         self.answered: list[Question] = []
         self.released: list[TurnKey] = []
         self.errors: list[Exception] = []  # the next calls of accept raise these
+        self.taken: list[Interaction] = []
+        self.heeded: list[Wish] = []
+        self.says: dict[str, Any] | None = None  # with each acknowledgement of those
         self.may_accept, self.may_answer = asyncio.Event(), asyncio.Event()
         self.may_accept.set()
         self.may_answer.set()
@@ -69,6 +74,9 @@ class Desk:
         self.released += keys
         await self._turns.release(keys)
 
+    async def mine(self, key: TurnKey) -> Turn | None:
+        return await self._turns.mine(key)
+
     async def answer(self, turn: Turn, question: Question | None) -> None:
         assert question
         await self.may_answer.wait()
@@ -76,8 +84,19 @@ class Desk:
         await self._turns.finish(turn, "complete", None)
         await self._tell()
 
+    def renew(self, turn: Turn, question: Question | None) -> None:
+        """Nobody wants anything else here."""
+
+    async def heed(self, wish: Wish) -> None:
+        self.heeded.append(wish)
+        await self._tell()
+
     async def whisper(self, turn: Turn, sentence: str) -> None:
         """Nobody waits so long here."""
+
+    async def take(self, interaction: Interaction) -> dict[str, Any] | None:
+        self.taken.append(interaction)
+        return self.says
 
     async def until_accepted(self, count: int = 1) -> None:
         async with asyncio.timeout(5), self._changed:
@@ -116,14 +135,14 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 @pytest.fixture
 async def queue(desk: Desk) -> AsyncIterator[Queue]:
-    queue = Queue(desk, desk.answer, desk.whisper, at_once=100)
+    queue = Queue(desk, desk, desk.whisper, at_once=100)
     yield queue
     await queue.abandon()
 
 
 @pytest.fixture
-def intake(queue: Queue) -> Intake:
-    return Intake(BOT, accept=queue.accept)
+def intake(queue: Queue, desk: Desk) -> Intake:
+    return Intake(BOT, accept=queue.accept, heed=desk.heed, desk=desk)
 
 
 @pytest.fixture

@@ -1,0 +1,264 @@
+"""The person in control: answers are stopped, corrected, continued, given anew, and judged.
+
+Who may do what is decided here, by whom Slack says it was. What is wanted is written down before
+it is acknowledged, so it survives this process; whichever process answers the turn hears of it.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Any, Protocol
+
+from bot import control_views
+from bot.blocks import Json
+from bot.errands import Errands
+from bot.errors import BotError
+from bot.interactions import Press, Submission
+from bot.logs import event
+from bot.messages import DELETED, Identity, Question, Turn, TurnKey
+from bot.retries import accept_again, until_recorded
+from bot.wishes import Aim, Deletion, Edit, SessionStop, Wish, aim_of, turn_named
+
+log = logging.getLogger(__name__)
+
+# After this long an edited question is not answered anew by itself.
+CORRECTED_WITHIN = timedelta(minutes=1)
+
+
+class Records(Protocol):
+    """What is recorded of turns. Every call may raise `Transient`."""
+
+    owner: str  # the name of this process there
+
+    async def find(self, key: TurnKey) -> Turn | None: ...
+
+    async def unfinished(self, thread: tuple[str, str, str]) -> list[Turn]: ...
+
+    async def stop(self, key: TurnKey, by: str) -> Turn | None:
+        """None where it is over, or was stopped before."""
+
+    async def ask_again(self, key: TurnKey, *, asked: int, is_continued: bool) -> Turn | None:
+        """None where it was asked for again since it had been ``asked`` for so often."""
+
+    async def correct(self, key: TurnKey, *, edited_ts: str, within: timedelta) -> Turn | None:
+        """None where there is no such turn, it ended longer ago, or the edit is known."""
+
+
+class Opinions(Protocol):
+    """Every call may raise `Transient`."""
+
+    async def rate(self, key: TurnKey, *, attempt: int, user: str, is_good: bool) -> None: ...
+
+    async def explain(self, key: TurnKey, *, user: str, reason: str) -> None: ...
+
+
+class Line(Protocol):
+    """The turns of this process."""
+
+    def turn(self, key: TurnKey) -> Turn | None: ...
+
+    def ask_again(self, turn: Turn, question: Question | None = None) -> None: ...
+
+    def renew(self, turn: Turn, question: Question | None = None) -> None: ...
+
+
+class Admins(Protocol):
+    async def is_admin(self, user: str) -> bool:
+        """:raises BotError: it cannot be known."""
+
+
+class Teller(Protocol):
+    async def whisper(self, channel: str, thread_ts: str, user: str, sentence: str) -> None:
+        """Says something in a thread that only one person sees. May raise `BotError`."""
+
+
+class Modals(Protocol):
+    async def open_modal(self, trigger_id: str, view: dict[str, Any]) -> str:
+        """May raise `BotError`."""
+
+
+class Controls:
+    def __init__(
+        self,
+        bot: Identity,
+        *,
+        records: Records,
+        opinions: Opinions,
+        line: Line,
+        admins: Admins,
+        teller: Teller,
+        modals: Modals,
+        errands: Errands,
+    ) -> None:
+        self._bot = bot
+        self._records = records
+        self._opinions = opinions
+        self._line = line
+        self._admins = admins
+        self._teller = teller
+        self._modals = modals
+        self._errands = errands
+
+    async def heed(self, wish: Wish) -> None:
+        """Returns when the event may be acknowledged.
+
+        :raises Transient: it is not written down, and Slack is to send it again.
+        """
+        match wish:
+            case Edit():
+                await self._correct(wish)
+            case Deletion():
+                turn = await self._turn(wish.key)
+                if turn and not turn.is_finished:  # Slack lets the author and admins delete it
+                    await self._stop(turn, DELETED)
+            case SessionStop():
+                await self._stop_session(wish)
+
+    async def press(self, press: Press) -> None:
+        """The same for a button beneath an answer."""
+        aim = aim_of(press, self._bot)
+        turn = await self._pressed(press, aim) if aim else None
+        if aim is None:
+            return
+        if turn is None:  # of the thread nothing is known; beneath the message it is
+            self._tell(press.channel, press.message_ts, press.user, control_views.GONE)
+        elif aim.deed in ("up", "down"):
+            await self._rate(turn, press, is_good=aim.deed == "up")
+        elif press.user == turn.user:
+            await self._do(turn, aim, press.user)
+        else:
+            work = partial(self._do, turn, aim, press.user)
+            self._errands.run(self._as_admin(turn, press.user, work))
+
+    async def explain(self, submission: Submission) -> Json:
+        """What a person says was wrong; kept where they have said that something was."""
+        turn = turn_named(submission.about)
+        words = submission.entered.get(control_views.REASON, "").strip()
+        if turn and words:
+            reason = words[: control_views.LONGEST_REASON]
+            await until_recorded(
+                lambda: self._opinions.explain(turn, user=submission.user, reason=reason)
+            )
+        return control_views.reason_notice(control_views.THANKS_FOR_THE_REASON)
+
+    # -- what is done to answers
+
+    async def _do(self, turn: Turn, aim: Aim, user: str) -> None:
+        if aim.deed == "stop":
+            await self._stop(turn, user)
+        else:
+            await self._ask_again(turn, aim)
+
+    async def _as_admin(self, turn: Turn, user: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Who that is may have to be asked first, so it is acknowledged already."""
+        try:
+            if await self._admins.is_admin(user):
+                await until_recorded(work)
+            else:
+                self._tell(turn.key.channel, turn.thread_ts, user, control_views.ADMINS_TOO)
+        except BotError as error:
+            event(log, "press.failed", level=logging.WARNING, reason=error)
+            self._tell(turn.key.channel, turn.thread_ts, user, error.sentence)
+
+    async def _stop(self, turn: Turn, by: str) -> None:
+        if turn.is_finished:
+            if by != DELETED:
+                self._tell(turn.key.channel, turn.thread_ts, by, control_views.OVER)
+            return
+        event(log, "turn.stopped", channel=turn.key.channel, ts=turn.key.ts, by=by)
+        # At once, however long the database takes.
+        self._line.renew(replace(turn, stopped_by=by))
+        stopped = await accept_again(lambda: self._records.stop(turn.key, by))
+        if stopped:
+            self._line.renew(stopped)
+
+    async def _stop_session(self, wish: SessionStop) -> None:
+        """The person's own questions in that thread, also those that wait there; where there is
+        none, an admin's press is for all."""
+        turns = await accept_again(lambda: self._records.unfinished(wish.thread))
+        own = [turn for turn in turns if turn.user == wish.user]
+        if own or not turns:
+            await self._stop_all(own, wish.user)
+        else:
+            work = partial(self._stop_all, turns, wish.user)
+            self._errands.run(self._as_admin(turns[0], wish.user, work))
+
+    async def _stop_all(self, turns: Sequence[Turn], by: str) -> None:
+        for turn in turns:
+            await self._stop(self._line.turn(turn.key) or turn, by)
+
+    async def _ask_again(self, turn: Turn, aim: Aim) -> None:
+        again = await accept_again(
+            lambda: self._records.ask_again(
+                turn.key, asked=aim.asked, is_continued=aim.deed == "continue"
+            )
+        )
+        if again is None:  # the second press of two
+            return
+        event(log, "turn.asked_again", channel=turn.key.channel, ts=turn.key.ts, deed=aim.deed)
+        self._go_on(again)
+
+    async def _correct(self, edit: Edit) -> None:
+        question = edit.question
+        corrected = await accept_again(
+            lambda: self._records.correct(
+                question.key, edited_ts=edit.edited_ts, within=CORRECTED_WITHIN
+            )
+        )
+        if corrected is None:
+            return
+        event(log, "turn.corrected", channel=question.channel, ts=question.ts)
+        self._go_on(corrected, question)
+
+    def _go_on(self, turn: Turn, question: Question | None = None) -> None:
+        """Another process is told by the database where the turn is its own."""
+        if turn.owner == self._records.owner:
+            self._line.ask_again(turn, question)
+
+    # -- what people think
+
+    async def _rate(self, turn: Turn, press: Press, *, is_good: bool) -> None:
+        await accept_again(
+            lambda: self._opinions.rate(
+                turn.key, attempt=turn.attempts, user=press.user, is_good=is_good
+            )
+        )
+        event(log, "answer.rated", channel=turn.key.channel, ts=turn.key.ts, is_good=is_good)
+        if is_good:
+            self._tell(turn.key.channel, turn.thread_ts, press.user, control_views.THANKS)
+        else:
+            self._errands.run(self._ask_why(turn, press))
+
+    async def _ask_why(self, turn: Turn, press: Press) -> None:
+        try:
+            view = control_views.reason_modal(str(turn.key))
+            await self._modals.open_modal(press.trigger_id, view)
+        except BotError as error:  # the opinion is kept all the same
+            event(log, "modal.refused", level=logging.WARNING, reason=error)
+            self._tell(turn.key.channel, turn.thread_ts, press.user, control_views.THANKS)
+
+    # -- the rest
+
+    async def _turn(self, key: TurnKey) -> Turn | None:
+        """As this process knows it, or as it is recorded."""
+        return self._line.turn(key) or await self._recorded(key)
+
+    async def _recorded(self, key: TurnKey) -> Turn | None:
+        return await accept_again(lambda: self._records.find(key))
+
+    async def _pressed(self, press: Press, aim: Aim) -> Turn | None:
+        """The turn that a pressed button is of, if that is sure."""
+        if aim.is_proven and aim.deed == "stop":
+            return await self._turn(aim.turn)
+        turn = await self._recorded(aim.turn)
+        return turn if turn and (aim.is_proven or press.message_ts in turn.messages) else None
+
+    def _tell(self, channel: str, thread_ts: str, user: str, sentence: str) -> None:
+        async def tell() -> None:
+            with suppress(BotError):  # a courtesy
+                await self._teller.whisper(channel, thread_ts, user, sentence)
+
+        self._errands.run(tell())
