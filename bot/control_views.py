@@ -12,6 +12,7 @@ REASON = "reason"  # the modal, its block and its input
 # Characters. Enough for a paragraph; Slack takes 3,000 in an input.
 LONGEST_REASON = 500
 
+DROPPED = "Your question still waited in line and was stopped there, so I do not answer it."
 ADMINS_TOO = "Only the person who asked and admins can do that."
 GONE = "I do not find the question of this answer any more, so there is nothing that I can do."
 OVER = "This answer has ended already."

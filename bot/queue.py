@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
+from bot.control_views import DROPPED
 from bot.errors import Transient
 from bot.logs import broke, event
 from bot.messages import DELETED, Question, Turn, TurnKey
@@ -24,8 +25,6 @@ Tell = Callable[[Turn, str], Coroutine[Any, Any, None]]
 
 # Seconds after which a person is told that they wait; most waits are over before.
 NOTICEABLE = 3.0
-
-DROPPED = "Your question still waited in line and was stopped there, so I do not answer it."
 
 # Seconds between two looks at a turn that another process has to finish first. It says so at
 # once; this is for news that were lost with a connection.

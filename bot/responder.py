@@ -401,14 +401,13 @@ class Responder:
         begun: asyncio.Task[None],
     ) -> None:
         draft, reply, meter = answer.draft, answer.reply, answer.meter
-        notes = [views.MAY_BE_WRONG] if answer.turn.is_first else []
 
         async def attempt() -> None:
             meter.requests += 1
             if draft.waiting:
                 reply.tell(draft, "")
             draft.restart()
-            draft.notes = [*prompt.notes, *notes]
+            draft.notes = prompt.notes
             is_reported = True  # as far as there is anything to report
             try:
                 async with aclosing(self._model.stream(prompt.messages)) as pieces:
@@ -449,14 +448,20 @@ class Responder:
             _log_failure(error)
             self._end_early(answer, error if isinstance(error, BotError) else BotError())
         elif not task.cancelled():
-            answer.meter.outcome = "complete"
-            answer.draft.end(offers=WHOLE)
+            self._end_whole(answer)
         elif answer.turn.is_stopped:
             self._end_early(answer, self._stopping(answer.turn))
         else:
             answer.meter.outcome, answer.meter.is_handed_over = Interrupted.outcome, True
             answer.draft.pause(Interrupted.sentence)
         answer.reply.hurry()
+
+    def _end_whole(self, answer: _Answer) -> None:
+        draft = answer.draft
+        answer.meter.outcome = "complete"
+        if answer.turn.is_first and answer.key.channel.startswith("D"):  # once to each person
+            draft.notes = [*draft.notes, views.MAY_BE_WRONG]
+        draft.end(offers=WHOLE)
 
     def _end_early(self, answer: _Answer, error: BotError) -> None:
         answer.meter.outcome = error.outcome

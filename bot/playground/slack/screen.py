@@ -265,6 +265,23 @@ class Screen(ABC):
             event["view"] = self.workspace.homes[who.id]
         return await self.deliver(event)
 
+    async def stop_session(self, channel: str, user: str, thread_ts: str) -> Delivery:
+        """Use Slack's own control to stop what the app does in a thread
+        (docs.slack.dev/reference/events/agent_session_stopped)."""
+        where, who = self.workspace.channel(channel), self.person(user)
+        streaming = [ts for place, ts in self.workspace.streams if place == where.id]
+        in_thread = [ts for ts in streaming if where.messages[ts].get("thread_ts") == thread_ts]
+        return await self.deliver(
+            {
+                "type": "agent_session_stopped",
+                "channel": where.id,
+                "thread_ts": thread_ts,
+                "user": who.id,
+                "streaming_message_ts": in_thread,
+                "event_ts": self.workspace.new_ts(),
+            }
+        )
+
     # What one sees
 
     def screen(self, channel: str, thread_ts: str | None = None) -> list[str]:
