@@ -24,7 +24,6 @@ from bot.settings import Settings, SettingsError, database_url
 from bot.store import opened
 from bot.usage import in_words
 
-
 # What the playground's model would cost if it cost anything, so that costs and limits are seen.
 LOCAL_PRICES = """\
 date = 2026-11-25

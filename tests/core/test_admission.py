@@ -129,7 +129,8 @@ async def test_guest_and_stranger_are_answered_where_they_are_allowed(
 ) -> None:
     house = House(person)
 
-    await house.admission(**{rule: True}).admit(turn())
+    allowed: dict[str, Any] = {rule: True}
+    await house.admission(**allowed).admit(turn())
 
     assert house.whispers == []
 

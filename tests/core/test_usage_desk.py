@@ -386,7 +386,7 @@ def test_limit_in_dollars_needs_a_price(books: Books) -> None:
     desk = budget_desk(books, model="a model of our own")
 
     with pytest.raises(Unfit) as unfit:
-        desk.submit(form())
+        _ = desk.submit(form())
 
     (sentence,) = unfit.value.errors.values()
     assert "the model a model of our own has no known price" in sentence

@@ -37,7 +37,7 @@ def report(*totals: Total, by: tuple[Any, ...] = (), earlier: list[Total] | None
 
 
 def workspace(**values: Any) -> Workspace:
-    defaults = {
+    defaults: dict[str, Any] = {
         "channels": report(total("C1", cost="3"), total("C2", cost="1"), by=("channel",)),
         "people": report(total("UANA", cost="3"), total("UBEN", cost="1"), by=("user",)),
         "models": report(total("gpt-4o-mini", cost="4"), by=("model",)),
