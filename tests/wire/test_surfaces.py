@@ -166,7 +166,7 @@ async def test_file_without_the_scope_is_refused(slack: LocalSlack, surfaces: Su
     ("method", "fault", "error"),
     [
         ("views.publish", Fault.unavailable(), Unavailable),
-        ("views.publish", Fault.rate_limited(3), RateLimited),
+        ("views.publish", Fault.rate_limited(), RateLimited),
         ("views.publish", Fault.lost_answer(), Unavailable),
     ],
 )
