@@ -1,5 +1,6 @@
 """The growing text of an answer, as complete parts within Slack's limits."""
 
+import re
 from dataclasses import dataclass, field
 
 from bot.cut import close, cut, rest_after
@@ -12,6 +13,9 @@ PART_LIMIT = 11_000
 # What stands within this many characters of a text's growing end may still read differently
 # (`@her` becomes `@here`), so text is cut only where it has grown that far beyond the limit.
 LOOKAHEAD = 64
+
+# What one can see: neither white space nor characters that only join, mark or direct others.
+_VISIBLE = re.compile(r"[^\s\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ class _Text:
     def push(self, text: str) -> None:
         self._raw.append(text)
         self.length += len(text)
-        if self.is_blank and not text.isspace() and text:
+        if self.is_blank and _VISIBLE.search(text):
             self.is_blank = False
 
     @property
@@ -128,7 +132,7 @@ class _Text:
         slack = 0 if ended else LOOKAHEAD
         while len(growing) > self._limit + slack:
             head, rest = cut(growing, limit=self._limit)
-            if head.strip():
+            if _VISIBLE.search(head):
                 # Again, because a cut through `@channel_list` leaves `@channel`.
                 self._sealed.append(neutralise(head))
             # The rest's last line may still read differently, so it goes back as it came.
@@ -156,4 +160,4 @@ class _Text:
         self._safe = (self._safe + neutralise(lines) + newline).lstrip("\r\n")
         self._raw = [half]
         growing = self._safe + neutralise(half)
-        return growing if growing.strip() else ""
+        return growing if _VISIBLE.search(growing) else ""
