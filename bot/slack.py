@@ -188,9 +188,10 @@ class SlackChat:
                 include_all_metadata=True,
                 **({"cursor": cursor} if cursor else {}),
             )
+            known = len(messages)
             messages |= {str(message.get("ts")): message for message in answer["messages"]}
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
-            if not cursor:
+            if not cursor or len(messages) == known:  # the latter would go on for ever
                 return list(messages.values())
 
     async def find_reply(
