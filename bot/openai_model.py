@@ -396,13 +396,16 @@ class _Request:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        now = asyncio.get_running_loop().time()
         usage, first = self.ending.usage or Usage(), self.ending.first_chunk
+        if self.ending.has_spoken:  # for the first time in the read that brought an error
+            first = first or now
         event(
             log,
             "model.asked",
             level=logging.DEBUG,
             model=self.model,
-            seconds=asyncio.get_running_loop().time() - self.began,
+            seconds=now - self.began,
             seconds_to_first_chunk=None if first is None else first - self.began,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,

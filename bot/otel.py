@@ -21,7 +21,9 @@ HEADERS = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 
 SPOKEN = "http/protobuf"
 
-SERVICE = "slack-llm-bot"
+PACKAGES = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"  # the extra `otel`
+
+SERVICE = {"service.name": "slack-llm-bot"}
 
 # Seconds that the last numbers get at the end, when answers have had theirs (`bot.serve`).
 LAST_EXPORT_WITHIN = 2.0
@@ -72,15 +74,21 @@ def _provider(env: Mapping[str, str]) -> "MeterProvider | None":
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
         from opentelemetry.sdk.resources import Resource
     except ImportError:
-        _off("its packages are missing: pip install '.[otel]'")
+        _off(f"its packages are missing: pip install {PACKAGES}")
         return None
     try:
         reader = PeriodicExportingMetricReader(OTLPMetricExporter())
-        resource = Resource({"service.name": SERVICE}).merge(Resource.create())
+        resource = Resource.create(None if _names_service(env) else SERVICE)
         return MeterProvider([reader], resource, shutdown_on_exit=False)
     except Exception as error:  # a variable that the SDK cannot use
         broke(log, "otel.off", error)
         return None
+
+
+def _names_service(env: Mapping[str, str]) -> bool:
+    attributes = env.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")
+    is_among_them = any(pair.partition("=")[0].strip() in SERVICE for pair in attributes)
+    return is_among_them or bool(env.get("OTEL_SERVICE_NAME"))
 
 
 def _listener(provider: "MeterProvider", attributes: genai.Attributes) -> Listener:
