@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -17,8 +17,11 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot import views
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
 from bot.history import reply_tag
+from bot.logs import event
 from bot.messages import Identity, TurnKey
 from bot.turnstile import Budget, Shares
+
+log = logging.getLogger(__name__)
 
 # Seconds for one whole call. Slack answers most in a tenth of one.
 CALL_TIMEOUT = 15.0
@@ -282,15 +285,46 @@ async def _response(
 ) -> AsyncSlackResponse:
     # The SDK's method of that name knows which calls Slack takes as JSON and which as a form.
     call = getattr(client, method.replace(".", "_"))
-    try:
-        async with asyncio.timeout(SHOWING_TIMEOUT if method in SHOWING else CALL_TIMEOUT):
-            response: AsyncSlackResponse = await call(**arguments)
-    except SlackApiError as error:
-        raise translate(method, error) from error
-    # TimeoutError is an OSError; the last two are how the SDK trips over what is no JSON object.
-    except (aiohttp.ClientError, OSError, AttributeError, ValueError) as error:
-        raise Unavailable("Slack", f"{method}: {type(error).__name__}") from error
+    with _told(method):
+        try:
+            async with asyncio.timeout(SHOWING_TIMEOUT if method in SHOWING else CALL_TIMEOUT):
+                response: AsyncSlackResponse = await call(**arguments)
+        except SlackApiError as error:
+            raise translate(method, error) from error
+        # TimeoutError is an OSError; the last two: the SDK trips over what is no JSON object.
+        except (aiohttp.ClientError, OSError, AttributeError, ValueError) as error:
+            raise Unavailable("Slack", f"{method}: {type(error).__name__}") from error
     return response
+
+
+@contextmanager
+def _told(method: str) -> Iterator[None]:
+    """When the call is over, the event ``slack.called`` tells of it."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    def tell(error: str | None) -> None:
+        seconds = loop.time() - began
+        event(log, "slack.called", level=logging.DEBUG, method=method, seconds=seconds, error=error)
+
+    try:
+        yield
+    except BaseException as error:
+        tell(_code(error))
+        raise
+    tell(None)
+
+
+def _code(error: BaseException) -> str:
+    """Slack's code for it, or one like those."""
+    match error:
+        case SlackRefused():
+            return error.code
+        case RateLimited():
+            return "ratelimited"
+        case Unavailable():
+            return "unavailable"
+    return type(error).__name__
 
 
 def _data(response: AsyncSlackResponse) -> Mapping[str, Any]:
