@@ -175,8 +175,8 @@ async def _start(
         store.turns, responder.answer, _whisper(chat), at_once=settings.max_concurrent_answers
     )
     bot = Running(Intake(identity, accept=queue.accept), queue, responder, turnstile, store.member)
-    await store.member.join(bot)
     stack.push_async_callback(store.member.leave)
+    await store.member.join(bot)
     await _receive(stack, settings, identity, bot.intake, door)
     mode = "Socket Mode" if settings.uses_socket_mode else "HTTP"
     event(log, "bot.started", mode=mode, port=port, bot=identity.name, team=identity.team)
@@ -220,6 +220,7 @@ async def _wind_down(bot: Running, hurry: asyncio.Event) -> None:
     or wait for the next start and say so."""
     bot.intake.close()
     event(log, "bot.stopping")
+    await bot.membership.take_nothing_more()
     await bot.queue.close()
     if not await _unless_stopped(asyncio.create_task(bot.queue.finished(within=DRAIN)), hurry):
         if await bot.membership.others():  # they go on at once; nobody needs to read of it

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from bot.prices import Prices, known_prices
 from bot.logs import Format
+from bot.prices import Prices, known_prices
 from bot.prompt import DEFAULT_SYSTEM_PROMPT
 
 T = TypeVar("T")

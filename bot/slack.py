@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,9 +16,9 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import views
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
-from bot.history import reply_tag
 from bot.logs import event
 from bot.messages import Identity, TurnKey
+from bot.standing import part_of
 from bot.turnstile import Budget, Shares
 
 log = logging.getLogger(__name__)
@@ -208,23 +208,11 @@ class SlackChat:
             if not cursor or len(messages) == known:  # the latter would go on for ever
                 return list(messages.values())
 
-    async def find_reply(
-        self,
-        channel: str,
-        thread_ts: str,
-        *,
-        turn: TurnKey,
-        number: int,
-        given_up: Collection[str] = (),
-    ) -> str | None:
-        for message in await self.thread(channel, thread_ts):
-            tag = reply_tag(message, self._bot)
-            ts = str(message.get("ts"))
-            if not tag or ts in given_up:
-                continue
-            if tag.get("turn") == str(turn) and tag.get("part") == number:
-                return ts
-        return None
+    async def find_reply(self, channel: str, thread_ts: str, turn: TurnKey) -> dict[str, int]:
+        """All messages of that turn's reply that stand in the thread: by ``ts``, which part."""
+        thread = await self.thread(channel, thread_ts)
+        parts = ((str(message.get("ts")), part_of(message, turn, self._bot)) for message in thread)
+        return {ts: part for ts, part in parts if part is not None}
 
     async def names(self, users: Iterable[str]) -> dict[str, str]:
         """The display names of those whose name can be had; looked up once, then remembered."""

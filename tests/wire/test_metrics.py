@@ -19,7 +19,7 @@ from bot.metrics import Metrics, Moment, shown
 from bot.openai_model import OpenAIModel
 from bot.playground.model import LocalModel, ModelFault
 from bot.playground.slack import Fault, LocalSlack
-from bot.retries import accept_again, ask_again
+from bot.retries import ask_again, until_recorded
 from bot.slack import SlackChat, connected
 from tests.scrape import Reading, scraped
 
@@ -306,7 +306,7 @@ async def test_a_database_that_is_away_is_counted(board: Board) -> None:
         if failures:
             raise failures.pop()
 
-    await accept_again(call)
+    await until_recorded(call)
 
     assert (await board.read()).of("llmbot_retries_total", service="database") == 1
 
