@@ -72,7 +72,7 @@ async def answered(stage: Stage, place: str, user: str, text: str = ANSWER) -> s
     finished = "SELECT 1 FROM turns WHERE ts = ? AND finished_at IS NOT NULL"
     async with asyncio.timeout(10):
         with closing(sqlite3.connect(stage.bot.folder / "bot.db")) as database:
-            while not database.execute(finished, (ts,)).fetchone():
+            while not database.execute(finished, (ts,)).fetchone():  # noqa: ASYNC110 - not ours
                 await asyncio.sleep(0.01)
     return words
 
@@ -86,24 +86,28 @@ async def said(stage: Stage, place: str, user: str, text: str) -> str:
 
 
 async def home(stage: Stage, user: str) -> str:
-    stage.slack.workspace.homes.pop(user, None)
+    homes = stage.slack.workspace.homes
+    homes.pop(user, None)
     await (await stage.slack.open_home(user)).wait()
-    return visible_text(await stage.slack.until(lambda: stage.slack.workspace.homes.get(user)))
+    await stage.slack.until(lambda: user in homes)
+    return visible_text(homes[user])
 
 
 async def form(stage: Stage, user: str) -> Mapping[str, Any]:
     """The form of limits, opened by the command."""
     who = stage.slack.person(user).id
     await (await stage.slack.command("general", user, "/llm", "budget")).wait()
-    (view,) = await stage.slack.until(lambda: stage.slack.workspace.modals.get(who))
-    return view
+    await stage.slack.until(lambda: stage.slack.workspace.modals.get(who))
+    return front(stage, user)
 
 
 def chosen(value: str) -> dict[str, Any]:
     return {"type": "static_select", "selected_option": {"value": value}}
 
 
-def filled_in(amount: str, unit: str, every: str = "month", whom: str = "workspace", **more: Any):
+def filled_in(
+    amount: str, unit: str, every: str = "month", whom: str = "workspace", **more: Any
+) -> dict[str, Any]:
     fields = {
         "budget_whom": chosen(whom),
         "budget_amount": {"type": "plain_text_input", "value": amount},
@@ -130,21 +134,22 @@ async def set_limit(stage: Stage, *fields: Any, **more: Any) -> str:
 
 async def no_limits(stage: Stage) -> None:
     """Removes all limits, by their buttons."""
-    view = await form(stage, ADMIN)
-    while buttons := [
-        block["accessory"]["value"]
-        for block in front(stage, ADMIN)["blocks"]
-        if (block.get("accessory") or {}).get("action_id") == "budget_remove"
-    ]:
-        before = front(stage, ADMIN)["hash"]
-        block_id = next(
+    view_id = (await form(stage, ADMIN))["id"]
+
+    def buttons() -> list[str]:
+        """The blocks in which there is one."""
+        blocks = front(stage, ADMIN)["blocks"]
+        return [
             block["block_id"]
-            for block in front(stage, ADMIN)["blocks"]
-            if (block.get("accessory") or {}).get("value") == buttons[0]
-        )
-        await stage.slack.act_in_view(ADMIN, view["id"], "budget_remove", block_id=block_id)
-        await stage.slack.until(lambda: front(stage, ADMIN)["hash"] != before)
-    await stage.slack.close_view(ADMIN, view["id"])
+            for block in blocks
+            if (block.get("accessory") or {}).get("action_id") == "budget_remove"
+        ]
+
+    while left := buttons():
+        await stage.slack.act_in_view(ADMIN, view_id, "budget_remove", block_id=left[0])
+        count = len(left)
+        await stage.slack.until(lambda count=count: len(buttons()) < count)  # type: ignore[misc]
+    await stage.slack.close_view(ADMIN, view_id)
 
 
 def front(stage: Stage, user: str) -> Mapping[str, Any]:
