@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -22,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.messages import Outcome, Turn, TurnKey, Usage, UsageRecord
 from bot.money import dollars_of, units_of
@@ -33,6 +34,8 @@ from bot.usage import WAIT_STEPS, By, Selection, Total
 
 # A record is named by these; a later one of the same name replaces it.
 NAME = ("team", "channel", "ts", "attempt", "purpose")
+
+COLUMNS = [column.name for column in usage.columns if column.name != "id"]
 
 # SQLite's sums end at 2^63: costs are summed in two parts, whole millionths of a dollar and the
 # rest, so that not even a wrong price a million times over makes a report fail.
@@ -81,7 +84,7 @@ class Ledger:
 
     async def record(self, record: UsageRecord) -> None:
         async with transaction(self._engine) as connection:
-            await connection.execute(recording(record, connection.dialect.name))
+            await record_in(connection, record)
 
     async def totals(self, by: Sequence[By] = (), selection: Selection = ALL) -> list[Total]:
         """The sums of each group, in no order; without ``by``, of all in one.
@@ -175,15 +178,20 @@ def ending(turn: Turn, outcome: Outcome) -> Update:
     return update(usage).filter_by(**name).values(outcome=outcome)
 
 
-def recording(record: UsageRecord, dialect: str) -> Any:
-    """The statement that writes it, in place of an earlier one of the same attempt.
+async def record_in(connection: AsyncConnection, record: UsageRecord) -> None:
+    """Writes it in the connection's transaction, in place of an earlier one of the same attempt.
 
     With it, by triggers, the sums that limits are held against: see `bot.store.schema.spent`.
     """
     row = record.fields() | {"at": stored(record.at), "cost": _units(record.cost)}
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    others = {name: value for name, value in row.items() if name not in NAME}
-    return insert(usage).values(row).on_conflict_do_update(index_elements=NAME, set_=others)
+    await connection.execute(_recording(connection.dialect.name), row)
+
+
+@cache
+def _recording(dialect: str) -> Any:
+    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(usage)
+    others = {name: statement.excluded[name] for name in COLUMNS if name not in NAME}
+    return statement.on_conflict_do_update(index_elements=NAME, set_=others)
 
 
 def _conditions(selection: Selection) -> list[ColumnElement[bool]]:

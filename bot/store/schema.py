@@ -128,7 +128,7 @@ limit_changes = Table(
 
 # The sums of `usage` that limits are held against, so that what may begin is known from a few rows,
 # however much was used. Triggers on `usage` keep them (migration 0003), in the same transaction and
-# for a sixth of what reading and writing them from here costs: whoever copies `usage` in a
+# for a quarter of what reading and writing them from here costs: whoever copies `usage` in a
 # migration makes them anew. What is pruned stays in them; only current days and months matter.
 spent = Table(
     "spent",
