@@ -105,7 +105,11 @@ class Admission:
     async def _unwelcome(self, turn: Turn) -> str | None:
         if self._rules.guests and self._rules.strangers:
             return None
-        person = await read_again(lambda: self._people.who(turn.user), lambda *_: None)
+        try:
+            person = await read_again(lambda: self._people.who(turn.user), lambda *_: None)
+        except BotError as error:
+            event(log, "asker.unknown", level=logging.WARNING, user=turn.user, reason=error)
+            raise
         if person.is_external and not self._rules.strangers:
             return NO_STRANGERS
         if person.is_guest and not self._rules.guests:

@@ -4,8 +4,9 @@ Who may do what is decided here, by whom Slack says it was. What is wanted is wr
 it is acknowledged, so it survives this process; whichever process answers the turn hears of it.
 """
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -15,11 +16,12 @@ from typing import Any, Protocol
 from bot import control_views
 from bot.blocks import Json
 from bot.errands import Errands
-from bot.errors import BotError
+from bot.errors import BotError, Unavailable
 from bot.interactions import Press, Submission
 from bot.logs import event
 from bot.messages import DELETED, Identity, Question, Turn, TurnKey
-from bot.retries import accept_again, until_recorded
+from bot.queue import ACKNOWLEDGED_WITHIN
+from bot.retries import until_recorded
 from bot.wishes import Aim, Deletion, Edit, SessionStop, Wish, aim_of, turn_named
 
 log = logging.getLogger(__name__)
@@ -105,8 +107,16 @@ class Controls:
     async def heed(self, wish: Wish) -> None:
         """Returns when the event may be acknowledged.
 
-        :raises Transient: it is not written down, and Slack is to send it again.
+        :raises Transient: it could not be written down in the time for that, so Slack is to send
+            it again. It is still tried.
         """
+        await self._in_time(self._heed(wish))
+
+    async def press(self, press: Press) -> None:
+        """The same for a button beneath an answer, of which Slack tells but once."""
+        await self._in_time(self._press(press))
+
+    async def _heed(self, wish: Wish) -> None:
         match wish:
             case Edit():
                 await self._correct(wish)
@@ -117,8 +127,7 @@ class Controls:
             case SessionStop():
                 await self._stop_session(wish)
 
-    async def press(self, press: Press) -> None:
-        """The same for a button beneath an answer."""
+    async def _press(self, press: Press) -> None:
         aim = aim_of(press, self._bot)
         turn = await self._pressed(press, aim) if aim else None
         if aim is None:
@@ -171,14 +180,14 @@ class Controls:
         event(log, "turn.stopped", channel=turn.key.channel, ts=turn.key.ts, by=by)
         # At once, however long the database takes.
         self._line.renew(replace(turn, stopped_by=by))
-        stopped = await accept_again(lambda: self._records.stop(turn.key, by))
+        stopped = await until_recorded(lambda: self._records.stop(turn.key, by))
         if stopped:
             self._line.renew(stopped)
 
     async def _stop_session(self, wish: SessionStop) -> None:
         """The person's own questions in that thread, also those that wait there; where there is
         none, an admin's press is for all."""
-        turns = await accept_again(lambda: self._records.unfinished(wish.thread))
+        turns = await until_recorded(lambda: self._records.unfinished(wish.thread))
         own = [turn for turn in turns if turn.user == wish.user]
         if own or not turns:
             await self._stop_all(own, wish.user)
@@ -191,7 +200,7 @@ class Controls:
             await self._stop(self._line.turn(turn.key) or turn, by)
 
     async def _ask_again(self, turn: Turn, aim: Aim) -> None:
-        again = await accept_again(
+        again = await until_recorded(
             lambda: self._records.ask_again(
                 turn.key, asked=aim.asked, is_continued=aim.deed == "continue"
             )
@@ -203,7 +212,7 @@ class Controls:
 
     async def _correct(self, edit: Edit) -> None:
         question = edit.question
-        corrected = await accept_again(
+        corrected = await until_recorded(
             lambda: self._records.correct(
                 question.key, edited_ts=edit.edited_ts, within=CORRECTED_WITHIN
             )
@@ -221,7 +230,7 @@ class Controls:
     # -- what people think
 
     async def _rate(self, turn: Turn, press: Press, *, is_good: bool) -> None:
-        await accept_again(
+        await until_recorded(
             lambda: self._opinions.rate(
                 turn.key, attempt=turn.attempts, user=press.user, is_good=is_good
             )
@@ -242,12 +251,20 @@ class Controls:
 
     # -- the rest
 
+    async def _in_time(self, work: Coroutine[Any, Any, None]) -> None:
+        writing = self._errands.run(work)
+        done, _ = await asyncio.wait({writing}, timeout=ACKNOWLEDGED_WITHIN)
+        if not done:
+            raise Unavailable("the database", "not written down in time")
+        await writing
+
     async def _turn(self, key: TurnKey) -> Turn | None:
         """As this process knows it, or as it is recorded."""
         return self._line.turn(key) or await self._recorded(key)
 
     async def _recorded(self, key: TurnKey) -> Turn | None:
-        return await accept_again(lambda: self._records.find(key))
+        found: Turn | None = await until_recorded(lambda: self._records.find(key))
+        return found
 
     async def _pressed(self, press: Press, aim: Aim) -> Turn | None:
         """The turn that a pressed button is of, if that is sure."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from bot.logs import broke
@@ -27,8 +28,10 @@ class Errands:
 
     async def finished(self, *, within: float) -> bool:
         """Waits for what is under way, so many seconds at most; whether all is done."""
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=within)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self._tasks:
+                    await asyncio.wait(set(self._tasks))
         return not self._tasks
 
     async def abandon(self) -> None:

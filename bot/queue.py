@@ -10,10 +10,10 @@ from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from bot.control_views import DROPPED
-from bot.errors import Transient
+from bot.errors import Transient, Unavailable
 from bot.logs import broke, event
 from bot.messages import DELETED, Question, Turn, TurnKey
-from bot.retries import accept_again, until_recorded
+from bot.retries import until_recorded
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,9 @@ T = TypeVar("T")
 Thread = tuple[str, str, str]
 Asked = tuple[Turn, Question | None]
 Tell = Callable[[Turn, str], Coroutine[Any, Any, None]]
+
+# Seconds. Slack sends an event again that is not acknowledged within 3.
+ACKNOWLEDGED_WITHIN = 2.0
 
 # Seconds after which a person is told that they wait; most waits are over before.
 NOTICEABLE = 3.0
@@ -34,14 +37,17 @@ LOOK_AGAIN = 5.0
 class TurnRecords(Protocol):
     """What the queue needs of the store. Every call may raise `Transient`."""
 
-    async def accept(self, question: Question) -> Turn | None: ...
-
-    async def is_next(self, turn: Turn) -> bool: ...
+    async def accept(self, question: Question) -> Turn | None:
+        """Writes the question down; None where it had been before."""
 
     async def mine(self, key: TurnKey) -> Turn | None:
-        """What is recorded of a turn of this process; None: it is another's, or over."""
+        """That turn, if it is this process's and unfinished."""
 
-    async def release(self, keys: Collection[TurnKey]) -> None: ...
+    async def is_next(self, turn: Turn) -> bool:
+        """Whether no earlier turn of its thread is unfinished."""
+
+    async def release(self, keys: Collection[TurnKey]) -> None:
+        """Gives turns up, for whoever takes them."""
 
 
 class Answers(Protocol):
@@ -63,8 +69,9 @@ class _Entry:
     waiting: asyncio.Timeout | None = None
     is_running: bool = False
     is_dropped: bool = False
-    again: Asked | None = None  # what is asked in its place, or it came back while it was dropped
+    again: Asked | None = None  # what is asked in its place
     moved: asyncio.Event = field(default_factory=asyncio.Event)  # its thread's line did
+    telling: asyncio.TimerHandle | asyncio.Task[None] | None = None
 
 
 class Queue:
@@ -104,19 +111,25 @@ class Queue:
         """Returns when the question is written down, so that its event may be acknowledged;
         whether it was new.
 
-        :raises Transient: it is not, and Slack is to send it again.
+        :raises Transient: not within the time for that, and Slack is to send it again. It is
+            still tried, as nobody knows whether what failed was not written after all.
         """
-        # Not cancelled with the request that brought it: what is written down is answered.
-        return await asyncio.shield(self._spawn(self._accept(question)))
+        accepting = self._spawn(self._accept(question))
+        done, _ = await asyncio.wait({accepting}, timeout=ACKNOWLEDGED_WITHIN)
+        if not done:
+            raise Unavailable("the database", "not written down in time")
+        return await accepting
 
     def resume(self, turns: Iterable[Turn]) -> None:
         """Turns that another process has left, or this one before a restart."""
-        for turn in turns if self._is_open else ():
-            entry = self._entries.get(turn.key)
-            if entry is None:
+        for turn in turns:
+            earlier = self._entries.get(turn.key)
+            if earlier and not earlier.is_dropped:
+                continue
+            if earlier or not self._is_open:
+                self._spawn(self._hand_on(turn, earlier))
+            else:
                 self._add(turn, None)
-            elif entry.is_dropped:
-                entry.again = turn, None
 
     def ask_again(self, turn: Turn, question: Question | None = None) -> None:
         """A turn of this process, asked for again: one that was over, or is not yet.
@@ -159,9 +172,9 @@ class Queue:
                 entry.task.cancel()
 
     def look_again(self, thread: Thread) -> None:
-        """A turn of that thread came to its end in another process."""
-        for entry in self._lines.get(thread, ()):
-            entry.moved.set()
+        """A turn of that thread came to its end."""
+        if line := self._lines.get(thread):
+            line[0].moved.set()
 
     async def close(self) -> None:
         """Begins no more answers: what waits is left to other processes, or to the next start."""
@@ -190,14 +203,17 @@ class Queue:
         thread = (question.team, question.channel, question.thread_ts)
         # Messages of one moment keep the order in which they came.
         async with self._doors.setdefault(thread, asyncio.Lock()):
-            turn = await accept_again(lambda: self._turns.accept(question))
-        if turn is None:
+            turn = await until_recorded(lambda: self._turns.accept(question))
+            if turn is None and question.key not in self._entries:
+                # An earlier try may have written it, and only the answer to that was lost.
+                turn = await until_recorded(lambda: self._turns.mine(question.key))
+        if turn is None or turn.key in self._entries:
             return False
         event(
             log, "question.accepted", channel=question.channel, ts=question.ts, user=question.user
         )
         if self._is_open:
-            self._add(turn, question)
+            self._add(turn, None if turn.is_resumed else question)
         else:  # told to stop meanwhile
             await self._release([turn.key])
         return True
@@ -206,6 +222,12 @@ class Queue:
         turn = await until_recorded(lambda: self._turns.mine(key))
         if turn:
             self.renew(turn)
+
+    async def _hand_on(self, turn: Turn, earlier: _Entry | None) -> None:
+        """Gives back what was taken over though this process cannot go on with it now."""
+        if earlier and earlier.task:
+            await asyncio.wait({earlier.task})  # it may still write down how it ended
+        await self._release([turn.key])
 
     async def _release(self, keys: list[TurnKey]) -> None:
         try:
@@ -219,12 +241,20 @@ class Queue:
         self._entries[turn.key] = entry
         insort(self._lines.setdefault(turn.thread, []), entry, key=lambda entry: entry.turn.place)
         entry.task = asyncio.create_task(self._run(entry))
+        # Not within the task: one that is cancelled before its first step runs none of it.
+        entry.task.add_done_callback(lambda _: self._leave(entry))
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
+        task.add_done_callback(self._done_beside)
         return task
+
+    def _done_beside(self, task: asyncio.Task[Any]) -> None:
+        self._beside.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error:
+            broke(log, "queue.broke", error)
 
     async def _run(self, entry: _Entry) -> None:
         try:
@@ -234,8 +264,6 @@ class Queue:
                 entry.again = await self._dismiss(entry)
         except Exception as error:
             broke(log, "turn.broke", error, channel=entry.turn.key.channel)
-        finally:
-            self._leave(entry)
 
     async def _answer(self, entry: _Entry) -> Asked | None:
         entry.is_running = True
@@ -265,7 +293,8 @@ class Queue:
 
         If it is, it has a room of its own, which it has to release.
         """
-        telling = asyncio.get_running_loop().call_later(NOTICEABLE, self._tell_waiting, entry)
+        loop = asyncio.get_running_loop()
+        entry.telling = loop.call_later(NOTICEABLE, self._tell_waiting, entry)
         try:
             while not entry.turn.is_stopped:
                 with suppress(TimeoutError):
@@ -278,7 +307,7 @@ class Queue:
             return False
         finally:
             entry.waiting = None
-            telling.cancel()
+            entry.telling.cancel()
 
     async def _room(self, entry: _Entry) -> None:
         self._before_room[entry.turn.key] = None
@@ -303,7 +332,7 @@ class Queue:
 
     def _tell_waiting(self, entry: _Entry) -> None:
         if entry.question:
-            self._spawn(self._tell(entry.turn, self._reason(entry)))
+            entry.telling = self._spawn(self._tell(entry.turn, self._reason(entry)))
 
     def _reason(self, entry: _Entry) -> str:
         """What the person waits for, in words for them."""
@@ -315,7 +344,7 @@ class Queue:
             )
         return (
             "I answer the questions of a thread one after the other. "
-            "Yours comes next to those before it; I have not forgotten it."
+            "Yours comes when those before it are done; I have not forgotten it."
         )
 
 

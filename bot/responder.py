@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from bot import history, views
@@ -23,9 +23,7 @@ from bot.errors import (
     SlackRefused,
     Stopped,
     ThreadUnreadable,
-    TooLate,
     Transient,
-    TriedTooOften,
 )
 from bot.gate import blank_question, is_tombstone, is_wordless, question_in
 from bot.logs import broke, event
@@ -48,7 +46,7 @@ from bot.prompt import Prompt, TokenEstimate, fit, system_message
 from bot.reply import Reply, ReplyChat
 from bot.retries import OnWait, ask_again, read_again, until_it_lands, until_recorded
 from bot.sign import Signs
-from bot.standing import Standing, standing
+from bot.standing import Standing, hopeless, is_too_old, standing
 from bot.turnstile import Closed, Turnstile
 
 log = logging.getLogger(__name__)
@@ -56,13 +54,7 @@ log = logging.getLogger(__name__)
 # Seconds. A shorter wait is over before its reader has understood the sentence about it.
 NOTICEABLE = 2.0
 
-# A turn is begun no more often than this: it may be what its processes died of.
-MOST_ATTEMPTS = 4
-
 Asked = tuple[Turn, Question | None]
-
-# After this long nobody waits for the answer any more.
-OLDEST = timedelta(hours=1)
 
 
 class Chat(ReplyChat, Protocol):
@@ -229,19 +221,19 @@ class Responder:
             self._end_early(answer, refusal)
         if draft.ended:
             if not draft.is_dropped:
-                await self._show(answer)
-            if not answer.meter.is_handed_over:
-                await self._finish(answer, answer.meter.outcome, None)
+                await self._show(answer.reply.follow(draft), answer)
+            await self._close(answer, None)
             return
         draft.restart()
         writing = self._begin_writing(answer)
         try:
-            await self._show(answer)
+            await self._show(answer.reply.follow(draft), answer)
         finally:
             writing = answer.writing or writing
             writing.cancel()  # nobody sees what it would still write
             await asyncio.wait({writing})
-            await self._record(answer)
+            ended = answer.reply.whole_at or _now()
+            await self._close(answer, answer.meter.record(ended=ended))
 
     async def _refusal(self, answer: _Answer) -> BotError | None:
         """Why the model is not to be asked; None where it is. What has begun may end."""
@@ -260,48 +252,51 @@ class Responder:
         turn = answer.turn
         event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts, begun=turn.attempts)
         found, error = await self._find(answer)
-        has_nothing = not found.reply and (answer.turn.is_stopped or not (found.question or error))
-        if has_nothing or (found.is_whole and not found.surplus):
-            await self._finish(answer, "complete" if found.is_whole else "stopped", None)
-            return
-        self._take_up(answer, found, error)
-        await self._answer(answer)
+        if found.is_whole:
+            answer.meter.outcome = "complete"
+            await self._show(answer.reply.tidy(found), answer)
+            await self._close(answer, None)
+        elif found.reply or (not answer.turn.is_stopped and (found.question or error)):
+            self._take_up(answer, found, error)
+            await self._answer(answer)
+        else:  # nothing stands there, and nothing is to come
+            await self._finish(answer, "stopped", None)
 
     async def _find(self, answer: _Answer) -> tuple[Standing, BotError | None]:
         """What stands of it; and why there is no point in going on, if there is none."""
         turn = answer.turn
         try:
-            thread = await until_it_lands(
-                lambda: self._chat.thread(turn.key.channel, turn.thread_ts)
-            )
+            found = standing(await self._thread_of(turn), turn, self._bot)
         except SlackRefused as refused:
             gone = refused.code == "thread_not_found"
             return Standing(None), None if gone else ThreadUnreadable(str(refused))
         except Transient as error:
             return Standing(None), error
-        found = standing(thread, turn, self._bot)
-        if found.is_whole:
-            return found, None
-        if answer.turn.is_stopped:
+        except Exception as error:
+            broke(log, "thread.broke", error, channel=turn.key.channel)
+            return Standing(None), BotError()
+        if answer.turn.is_stopped and not found.is_whole:
             return found, self._stopping(answer.turn)
-        if turn.attempts - turn.attempts_before >= MOST_ATTEMPTS:
-            return found, TriedTooOften()
-        if datetime.now(UTC) - (turn.asked_at or turn.accepted_at) > OLDEST:
-            return found, TooLate()
-        return found, QuestionGone() if found.reply and not found.question else None
+        return found, hopeless(found, turn, datetime.now(UTC))
+
+    async def _thread_of(self, turn: Turn) -> list[dict[str, Any]]:
+        """However long Slack is away, as long as the answer matters."""
+        while True:
+            try:
+                return await until_it_lands(
+                    lambda: self._chat.thread(turn.key.channel, turn.thread_ts)
+                )
+            except Transient:
+                if is_too_old(turn, datetime.now(UTC)):
+                    raise
 
     def _take_up(self, answer: _Answer, found: Standing, error: BotError | None) -> None:
         """What people already see is what the draft begins with."""
         draft, text = answer.draft, join([message.text for message in found.reply])
         answer.question = answer.question or found.question
         draft.push(text)
-        if found.is_whole:  # but for messages that are to be deleted
-            answer.meter.outcome = "complete"
-            draft.end()
         answer.reply.adopt(found, draft)
         if error:
-            key = answer.key
-            event(log, "turn.given_up", level=logging.WARNING, ts=key.ts, reason=error)
             self._end_early(answer, error)
         elif answer.turn.is_continued:
             draft.kept = until_seam(text)
@@ -348,7 +343,8 @@ class Responder:
             prompt = self._fit(messages, prompt.tokens // 2, draft.kept)
             await self._stream(prompt, answer, tell, begun)
         finally:
-            await begun  # or it would be written after the end
+            begun.cancel()  # where nothing came; the end says all that it would
+            await asyncio.gather(begun, return_exceptions=True)
         if draft.is_blank:
             raise EmptyAnswer
 
@@ -498,10 +494,10 @@ class Responder:
 
     # -- Slack's side
 
-    async def _show(self, answer: _Answer) -> None:
+    async def _show(self, showing: Awaitable[None], answer: _Answer) -> None:
         channel = answer.key.channel
         try:
-            await answer.reply.follow(answer.draft)
+            await showing
         except (asyncio.CancelledError, Closed) as error:
             answer.meter.is_handed_over = True
             answer.meter.ended("stopped")
@@ -539,14 +535,14 @@ class Responder:
         except Exception as error:
             broke(log, "turn.not_recorded", error)
 
-    async def _record(self, answer: _Answer) -> None:
-        record = answer.meter.record(ended=answer.reply.whole_at or _now())
-        event(log, "answer.finished", **record.fields())
+    async def _close(self, answer: _Answer, record: UsageRecord | None) -> None:
+        if record:
+            event(log, "answer.finished", **record.fields())
         if answer.meter.is_handed_over:
             await self._suspend(answer.turn, record)
             return
-        if answer.reply.needs_tidying(answer.draft):
-            self._spawn(answer.reply.tidy(answer.draft))
+        if answer.reply.has_idle_buttons(answer.draft):
+            self._spawn(answer.reply.take_buttons_away(answer.draft))
         await self._finish(answer, answer.meter.outcome, record)
 
     async def _finish(self, answer: _Answer, outcome: Outcome, record: UsageRecord | None) -> None:
@@ -554,13 +550,14 @@ class Responder:
         try:
             again = await until_recorded(lambda: self._turns.finish(answer.turn, outcome, record))
         except Exception as error:
-            # The answer stands; the line in the log still holds its numbers.
             broke(log, "turn.not_recorded", error)
+            if record:  # the line in the log holds its numbers; the thread's next are not to wait
+                await self._finish(answer, outcome, None)
             return
         if again and not (answer.again and not again.is_newer(answer.again[0])):
             answer.again = again, None
 
-    async def _suspend(self, turn: Turn, record: UsageRecord) -> None:
+    async def _suspend(self, turn: Turn, record: UsageRecord | None) -> None:
         try:
             await self._turns.suspend(turn, record)
         except Exception as error:  # whoever finds this process gone takes the turn all the same

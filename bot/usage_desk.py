@@ -135,7 +135,8 @@ class UsageDesk:
         users = {total.group[SHEET.index("user")] for total in report.totals}
         report = replace(report, names=await self._names.names(users))
         channel, ts = await self._surfaces.direct(press.user, file_message(report))
-        await self._send(channel, ts, sheet(report), name=f"usage-{span.first}-{span.last}.csv")
+        name = f"usage-{span.first or 'all'}-{span.last}.csv"
+        await self._send(channel, ts, sheet(report), name=name)
 
     async def visit(self, visit: Visit) -> None:
         """The App Home, as it is now."""

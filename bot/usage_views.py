@@ -136,7 +136,10 @@ def help_message(*, is_admin: bool) -> Json:
 
 def file_message(report: Report) -> Json:
     """Above a file with the report."""
-    words = f"Usage as CSV, {report.period.in_words}. Costs are in US dollars; what is unknown is empty."
+    words = (
+        f"Usage as CSV, {report.period.in_words}. "
+        "Costs are in US dollars; what is unknown is empty."
+    )
     return message([section(escape(words))], text=words)
 
 

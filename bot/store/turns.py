@@ -1,5 +1,6 @@
 """The questions that were accepted, each once, and how far their answers are."""
 
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,11 +13,11 @@ from sqlalchemy import (
     Update,
     and_,
     exists,
-    false,
     func,
     or_,
     select,
     text,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -28,6 +29,7 @@ from bot.store.schema import stored, turns
 from bot.store.transactions import transaction, writing
 
 UNFINISHED = turns.c.finished_at.is_(None)
+KEY = tuple_(turns.c.team, turns.c.channel, turns.c.ts)
 
 # PostgreSQL's NOTIFY channels: of NEWS, "team:channel:thread_ts" where a turn ended, "" where turns
 # were given up; of WISHES, "team:channel:ts" of a turn that was stopped or asked for again.
@@ -37,53 +39,39 @@ WISHES = "llmbot_wishes"
 # How many turns one replica takes over at a time, so that the living share those of the dead.
 TAKEN_AT_ONCE = 20
 
+# Keys in one statement: databases bound its length.
+AT_ONCE = 1000
+
 
 class Turns:
     """The table of turns, as one process, its ``owner``, reads and writes it.
 
-    Every call may raise `Unavailable`, as `transaction` does.
+    A process that was taken for dead changes nothing of what others have taken over. Every call
+    may raise `Unavailable`, as `transaction` does.
     """
 
-    def __init__(self, engine: AsyncEngine, owner: str = "this process") -> None:
+    def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._is_postgres = engine.dialect.name == "postgresql"
-        self.owner = owner
+        self._life = 0  # how often others may have taken this process for dead
+        self.owner = str(secrets.randbelow(2**31))  # as PostgreSQL's advisory locks take it
 
     async def accept(self, question: Question) -> Turn | None:
         """Writes the question down; None where it had been before.
 
         Committed when this returns, so the event may be acknowledged.
         """
-        now = _now()
-        row = {
-            "team": question.team,
-            "channel": question.channel,
-            "ts": question.ts,
-            "thread_ts": question.thread_ts,
-            "user": question.user,
-            "accepted_at": now,
-            "owner": self.owner,
-            "is_first": _is_empty(question.team, question.channel),
-        }
-        async with transaction(self._engine) as connection:
-            await self._lock_thread(connection, question.key, question.thread_ts)
-            inserted = (await connection.execute(self._inserting(row))).one_or_none()
-            if inserted is None:
-                return None
-            turn = replace(_turn(inserted), is_resumed=False)
-            is_behind = await connection.scalar(_is_behind(turn))
-        return turn if is_behind else turn.now_next()
+        life = self._life
+        turn = await self._write_down(question)
+        while turn and life != self._life:  # others may have taken it over
+            life = self._life
+            turn = await self.mine(question.key)
+        return turn
 
     async def find(self, key: TurnKey) -> Turn | None:
+        """Whoever's it is, finished or not."""
         async with transaction(self._engine) as connection:
-            row = (await connection.execute(select(turns).where(_is_one_of([key])))).one_or_none()
-        return _turn(row) if row else None
-
-    async def mine(self, key: TurnKey) -> Turn | None:
-        """An unfinished one of this owner's."""
-        query = select(turns).where(self._is_mine([key]))
-        async with transaction(self._engine) as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(select(turns).where(KEY.in_([key])))).one_or_none()
         return _turn(row) if row else None
 
     async def unfinished(self, thread: tuple[str, str, str]) -> list[Turn]:
@@ -119,17 +107,23 @@ class Turns:
             found = list(await connection.scalars(query))
         return [at.replace(tzinfo=UTC) for at in found]
 
+    async def mine(self, key: TurnKey) -> Turn | None:
+        """That turn, if it is this process's and unfinished."""
+        found = await self._taken(and_(self._is_mine, KEY.in_([key])))
+        return found[0] if found else None
+
     async def begin(self, turn: Turn, record: UsageRecord) -> None:
         """Counts an attempt, and what it is expected to use at least, should this process die."""
+        counted = self._mine(turn.key).values(attempts=record.attempt)
         async with transaction(self._engine) as connection:
-            await connection.execute(self._mine([turn.key]).values(attempts=record.attempt))
-            await record_in(connection, record)
+            if (await connection.execute(counted)).rowcount:
+                await record_in(connection, record)
 
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         """The ``ts`` of the reply's messages as they stand now."""
         async with transaction(self._engine) as connection:
             # Also when it has just been finished: buttons are found by these.
-            own = update(turns).where(turns.c.owner == self.owner, _is_one_of([key]))
+            own = update(turns).where(turns.c.owner == self.owner, KEY.in_([key]))
             await connection.execute(own.values(reply=list(messages)))
 
     async def record(self, record: UsageRecord) -> None:
@@ -143,20 +137,24 @@ class Turns:
 
         Without a record the model was not asked now: what was begun before came to that outcome.
         """
-        ended = self._mine([turn.key]).where(turns.c.asked == turn.asked)
-        ended = ended.values(finished_at=_now(), outcome=outcome)
+        mine = self._mine(turn.key)
+        if record:  # an attempt counts also where it ended before it was begun
+            mine = mine.values(attempts=record.attempt)
+        ended = mine.where(turns.c.asked == turn.asked).values(outcome=outcome, finished_at=_now())
+        later = mine.where(turns.c.asked > turn.asked).values(asked=turns.c.asked)
         async with transaction(self._engine) as connection:
             is_over = (await connection.execute(ended)).rowcount > 0
+            row = (await connection.execute(later.returning(turns))).one_or_none()
+            again = _turn(row) if row else None
+            if not (is_over or again):
+                return None
             if record:
                 await record_in(connection, record)
             elif turn.attempts:
                 await connection.execute(ending(turn, outcome))
             if is_over:
                 await self._tell(connection, NEWS, ":".join(turn.thread))
-                return None
-            again = select(turns).where(self._is_mine([turn.key]), turns.c.asked > turn.asked)
-            row = (await connection.execute(again)).one_or_none()
-        return _turn(row) if row else None
+        return again
 
     # -- what people want of them
 
@@ -167,7 +165,7 @@ class Turns:
         """
         stopping = (
             update(turns)
-            .where(UNFINISHED, turns.c.stopped_by.is_(None), _is_one_of([key]))
+            .where(UNFINISHED, turns.c.stopped_by.is_(None), KEY.in_([key]))
             .values(stopped_by=by)
             .returning(turns)
         )
@@ -187,7 +185,7 @@ class Turns:
             row = await self._locked(connection, key)
             if row is None or row.asked != asked:
                 return None
-            return await self._asked(connection, row, is_continued=is_continued)
+            return await self._ask(connection, row, is_continued=is_continued)
 
     async def correct(self, key: TurnKey, *, edited_ts: str, within: timedelta) -> Turn | None:
         """The same for another wording. None where there is no such turn, it ended longer ago, or
@@ -198,13 +196,13 @@ class Turns:
                 return None
             if row.finished_at and row.finished_at < _now() - within:
                 return None
-            return await self._asked(connection, row, edited_ts=edited_ts)
+            return await self._ask(connection, row, edited_ts=edited_ts)
 
     async def _locked(self, connection: AsyncConnection, key: TurnKey) -> Row[Any] | None:
-        query = select(turns).where(_is_one_of([key])).with_for_update()
+        query = select(turns).where(KEY.in_([key])).with_for_update()
         return (await connection.execute(query)).one_or_none()
 
-    async def _asked(self, connection: AsyncConnection, row: Row[Any], **values: Any) -> Turn:
+    async def _ask(self, connection: AsyncConnection, row: Row[Any], **values: Any) -> Turn:
         values |= {"asked": row.asked + 1, "asked_at": _now(), "attempts_before": row.attempts}
         values = {"is_continued": False, "stopped_by": None, **values}
         key = TurnKey(row.team, row.channel, row.ts)
@@ -212,7 +210,7 @@ class Turns:
             await self._lock_thread(connection, key, row.thread_ts)
             values |= {"finished_at": None, "outcome": None, "owner": self.owner}
             values |= {"place": self._last_place()}
-        asking = update(turns).where(_is_one_of([key])).values(values).returning(turns)
+        asking = update(turns).where(KEY.in_([key])).values(values).returning(turns)
         turn = _turn((await connection.execute(asking)).one())
         await self._tell(connection, WISHES, str(key))
         return turn
@@ -221,16 +219,21 @@ class Turns:
 
     async def suspend(self, turn: Turn, record: UsageRecord | None) -> None:
         """Gives a turn up that was begun, and keeps what it has used so far."""
+        given_up = self._mine(turn.key).values(owner=None)
         async with transaction(self._engine) as connection:
-            await connection.execute(self._mine([turn.key]).values(owner=None))
+            if not (await connection.execute(given_up)).rowcount:
+                return
             if record:
                 await record_in(connection, record)
             await self._tell(connection, NEWS, "")
 
     async def release(self, keys: Collection[TurnKey]) -> None:
         """Gives turns up that were not begun, for whoever takes them."""
+        ordered = list(keys)
         async with transaction(self._engine) as connection:
-            await connection.execute(self._mine(keys).values(owner=None))
+            for start in range(0, len(ordered), AT_ONCE):
+                these = ordered[start : start + AT_ONCE]
+                await connection.execute(self._mine(*these).values(owner=None))
             await self._tell(connection, NEWS, "")
 
     async def others(self) -> list[str | None]:
@@ -256,9 +259,34 @@ class Turns:
         """All unfinished turns, whoever's: where no other process can be alive."""
         return await self._taken(UNFINISHED)
 
-    async def win_back(self, keys: Collection[TurnKey], *, earlier_owner: str) -> list[Turn]:
-        """Those of them that nobody has taken over; now this owner's."""
-        return await self._taken(and_(UNFINISHED, turns.c.owner == earlier_owner, _is_one_of(keys)))
+    async def left_to_me(self) -> list[Turn]:
+        """This process's unfinished turns, which others might have taken over until now."""
+        self._life += 1
+        return await self._taken(self._is_mine)
+
+    async def _write_down(self, question: Question) -> Turn | None:
+        row = {
+            "team": question.team,
+            "channel": question.channel,
+            "ts": question.ts,
+            "thread_ts": question.thread_ts,
+            "user": question.user,
+            "accepted_at": _now(),
+            "owner": self.owner,
+            "is_first": _is_empty(question.team, question.channel),
+        }
+        async with transaction(self._engine) as connection:
+            await self._lock_thread(connection, question.key, question.thread_ts)
+            inserted = (await connection.execute(self._inserting(row))).one_or_none()
+            if inserted is None:
+                return None
+            turn = replace(_turn(inserted), is_resumed=False)
+            is_behind = await connection.scalar(_is_behind(turn))
+        return turn if is_behind else turn.now_next()
+
+    @property
+    def _is_mine(self) -> ColumnElement[bool]:
+        return and_(UNFINISHED, turns.c.owner == self.owner)
 
     async def _taken(self, which: ColumnElement[bool]) -> list[Turn]:
         taking = update(turns).where(which).values(owner=self.owner).returning(turns)
@@ -266,12 +294,9 @@ class Turns:
             rows = (await connection.execute(taking)).all()
         return sorted(map(_turn, rows), key=lambda turn: turn.place)
 
-    def _mine(self, keys: Collection[TurnKey]) -> Update:
+    def _mine(self, *keys: TurnKey) -> Update:
         """Nothing where another has taken over meanwhile, or has finished."""
-        return update(turns).where(self._is_mine(keys))
-
-    def _is_mine(self, keys: Collection[TurnKey]) -> ColumnElement[bool]:
-        return and_(UNFINISHED, turns.c.owner == self.owner, _is_one_of(keys))
+        return update(turns).where(self._is_mine, KEY.in_(keys))
 
     def _inserting(self, row: dict[str, Any]) -> Any:
         insert = postgresql.insert if self._is_postgres else sqlite.insert
@@ -309,16 +334,6 @@ def _is_empty(team: str, channel: str) -> ColumnElement[bool]:
     """Whether nothing was ever asked there."""
     other = turns.alias()
     return ~exists().where(other.c.team == team, other.c.channel == channel)
-
-
-def _is_one_of(keys: Collection[TurnKey]) -> ColumnElement[bool]:
-    return or_(
-        false(),
-        *(
-            and_(turns.c.team == key.team, turns.c.channel == key.channel, turns.c.ts == key.ts)
-            for key in keys
-        ),
-    )
 
 
 def _turn(row: Row[Any]) -> Turn:

@@ -67,15 +67,15 @@ class Desk:
         await self.may_accept.wait()
         return turn
 
+    async def mine(self, key: TurnKey) -> Turn | None:
+        return await self._turns.mine(key)
+
     async def is_next(self, turn: Turn) -> bool:
         return await self._turns.is_next(turn)
 
     async def release(self, keys: Collection[TurnKey]) -> None:
         self.released += keys
         await self._turns.release(keys)
-
-    async def mine(self, key: TurnKey) -> Turn | None:
-        return await self._turns.mine(key)
 
     async def answer(self, turn: Turn, question: Question | None) -> None:
         assert question
@@ -382,7 +382,7 @@ async def test_request_url_is_verified(slack: LocalSlack, events_url: str) -> No
         lambda body: signed(body, "another-secret"),
         lambda body: signed(body + b" "),
         lambda body: signed(body, age=301),
-        lambda body: signed(body, age=-301),
+        lambda body: signed(body, age=-310),
         lambda body: {**signed(body), "x-slack-signature": ""},
     ],
     ids=["none", "other secret", "other body", "old", "of the future", "empty"],
