@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.cut import close, cut, join, rest_after
+from bot.cut import close, cut, join, rest_after, until_seam
+from bot.lines import open_fence
 
 steady = settings(deadline=None, derandomize=True, database=None, max_examples=50)
 
@@ -446,3 +447,39 @@ def test_nothing_follows_what_is_all_there() -> None:
     assert rest_after("All of it.", 10) is None
     assert rest_after("All of it.\n\n", 10) is None
     assert rest_after("", 0) is None
+
+
+# -- where a text that broke off can go on
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The moon pulls the se", "The moon pulls the "),
+        ("The moon pulls the sea.", "The moon pulls the "),
+        ("One.\n\nTwo", "One.\n\n"),
+        ("- one\n- tw", "- one\n- "),
+        ("Word", "Word"),
+        ("", ""),
+        ("月亮拉动大海。", "月亮拉动大海。"),
+        ("x" * 200, "x" * 200),
+        ("So:\n\n```py\na = 1\nb =\n```", "So:\n\n```py\na = 1\n"),
+        ("So:\n\n```py\na =\n```", "So:\n\n```py\n"),
+        ("So:\n\n~~~\na = 1\nb\n~~~", "So:\n\n~~~\na = 1\n"),
+    ],
+)
+def test_text_ends_where_another_can_go_on(text: str, expected: str) -> None:
+    assert until_seam(text) == expected
+
+
+@given(st.text())
+def test_it_is_a_beginning_of_the_text(text: str) -> None:
+    assert text.startswith(until_seam(text))
+
+
+@given(st.lists(st.sampled_from(["word ", "```\n", "\n", "code()\n", "- item\n"]), max_size=20))
+def test_what_was_added_for_display_is_not_kept(pieces: list[str]) -> None:
+    text = "".join(pieces)
+
+    if open_fence(text):
+        assert text.startswith(until_seam(close(text).rstrip()))

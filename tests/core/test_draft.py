@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.cut import close, join
-from bot.draft import LOOKAHEAD, PART_LIMIT, Draft, Part
+from bot.draft import LOOKAHEAD, PART_LIMIT, UNFINISHED, WHOLE, Draft, Part
 from bot.pings import neutralise
 from tests.core.ping_finder import pings
 
@@ -544,3 +544,138 @@ def test_wherever_it_is_sealed_the_parts_are_the_text(text: str, at: int, limit:
         assert texts(draft)[number] == shown[-1].text
         assert bare(join(texts(draft))) == whole
         assert all(close(part) == part and not pings(part) for part in texts(draft))
+
+
+# -- what people can do, and what is asked in place of it
+
+
+def test_growing_text_offers_to_be_stopped_and_earlier_parts_offer_nothing() -> None:
+    draft = Draft(limit=LIMIT)
+    draft.push("x" * (2 * LIMIT))
+
+    assert [part.offers for part in draft.parts()] == [(), ("stop",)]
+
+
+def test_whole_text_offers_to_be_judged_and_given_anew() -> None:
+    draft = Draft()
+    draft.push("Because.")
+    draft.end(offers=WHOLE)
+
+    assert draft.parts()[-1].offers == ("rate", "regenerate")
+
+
+@pytest.mark.parametrize(
+    ("text", "offers"), [("Because.", ("continue", "retry")), ("", ("retry",)), (" ", ("retry",))]
+)
+def test_nothing_is_continued_where_there_is_no_text(text: str, offers: tuple[str, ...]) -> None:
+    draft = Draft()
+    draft.push(text)
+    draft.end("It broke.", UNFINISHED)
+
+    assert draft.parts()[-1].offers == offers
+
+
+def test_paused_text_can_be_stopped_still() -> None:
+    draft = Draft()
+    draft.push("Because.")
+    draft.pause("Later.")
+
+    assert draft.parts()[-1].offers == ("stop",)
+
+
+def test_text_that_is_outdated_stays_until_the_first_words_of_another() -> None:
+    draft = Draft()
+    draft.push("A long answer to the old words.")
+    draft.outdate()
+    draft.restart()
+    draft.push("Something")
+    before = draft.parts()[0].text
+    draft.push(" else comes.")
+
+    assert before == "A long answer to the old words."
+    assert draft.parts()[0].text == "Something else comes."
+
+
+def test_text_that_is_outdated_stays_while_attempts_at_another_break() -> None:
+    draft = Draft()
+    draft.push("A long answer to the old words.")
+    draft.outdate()
+    for _ in range(3):
+        draft.restart()
+        draft.push("Some")
+    draft.end("It broke.", UNFINISHED)
+
+    assert draft.parts()[0].text == "A long answer to the old words."
+
+
+def test_short_text_in_place_of_an_outdated_one_is_the_answer_when_it_is_finished() -> None:
+    draft = Draft()
+    draft.push("A long answer to the old words.")
+    draft.outdate()
+    draft.restart()
+    draft.push("No.")
+    draft.end()
+
+    assert draft.parts()[0].text == "No."
+
+
+def test_notes_on_the_old_words_go_with_them() -> None:
+    draft = Draft()
+    draft.notes, draft.waiting = ["I left out 2."], "Waiting: the model."
+    draft.push("Because.")
+    draft.outdate()
+
+    assert draft.parts()[0].notice == ""
+
+
+@given(st.text(), st.text(min_size=1), st.lists(st.integers(1, 5)))
+def test_text_goes_on_after_what_is_kept_however_it_arrives(
+    kept: str, rest: str, sizes: list[int]
+) -> None:
+    draft = Draft()
+    draft.kept = f"x {kept} "
+    draft.push(f"x {kept} half")
+    draft.restart()
+    at = 0
+    for size in [*sizes, len(rest)]:
+        draft.push(rest[at : at + size])
+        at += size
+    whole = Draft()
+    seam = "\n" if draft.kept.endswith("\n") else None
+    whole.push(draft.kept + rest.lstrip(seam))
+
+    draft.end()
+    whole.end()
+
+    assert draft.parts() == whole.parts()
+
+
+def test_text_that_nothing_was_added_to_counts_as_blank() -> None:
+    draft = Draft()
+    draft.push("Because the")
+    draft.kept = "Because "
+    draft.restart()
+
+    blank = draft.is_blank
+    draft.push("the moon.")
+
+    assert (blank, draft.is_blank) == (True, False)
+
+
+def test_only_what_was_written_after_it_is_the_newest() -> None:
+    draft = Draft()
+    draft.push("Because the")
+    draft.kept = "Because "
+    draft.restart()
+    draft.push("the moon.")
+
+    assert draft.newest == "the moon."
+
+
+def test_dropped_text_is_not_shown() -> None:
+    draft = Draft()
+    draft.push("Because.")
+    draft.drop()
+
+    assert draft.parts() == ()
+    assert draft.ended

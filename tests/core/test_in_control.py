@@ -518,7 +518,7 @@ async def test_edit_after_a_shutdown_has_begun_is_left_to_the_next_process() -> 
 
 
 async def test_failed_answer_is_given_anew_in_its_message() -> None:
-    broken = [WORDS, *[StreamBroken("reset")]]
+    broken: list[Step] = [WORDS, StreamBroken("reset")]
     stage = Stage(*[broken] * 5, ["Whole.", USAGE])
     await stage.answer()
     before, offered = stage.chat.screen, stage.offered

@@ -287,3 +287,26 @@ def test_small_or_unreported_prompts_teach_nothing() -> None:
     estimate.learn(estimated=9_000, reported=0)
 
     assert estimate.of("x" * 36) == 14
+
+
+# -- going on
+
+
+def test_model_is_given_what_it_has_written_and_told_to_go_on() -> None:
+    prompt = fit(SYSTEM, [user("why?")], budget=1000, estimate=TokenEstimate(), written="Because ")
+
+    assert [message.role for message in prompt.messages] == ["system", "user", "assistant", "user"]
+    assert prompt.messages[2].content == "Because"
+    assert "Go on exactly where it ends" in prompt.messages[3].content
+    assert prompt.messages[1] == user("why?")
+
+
+def test_of_a_long_text_the_beginning_is_left_out_and_the_question_stays() -> None:
+    estimate = TokenEstimate()
+    written = "Long ago. " * 1000 + "The end of it"
+
+    prompt = fit(SYSTEM, [user("why?")], budget=500, estimate=estimate, written=written)
+
+    assert prompt.messages[1] == user("why?")
+    assert prompt.messages[2].content.endswith("The end of it")
+    assert prompt.tokens <= 500

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.control_views import DROPPED
 from bot.errors import Transient, Unavailable
-from bot.messages import Question, Turn, TurnKey
+from bot.messages import DELETED, Question, Turn, TurnKey
 from bot.queue import ACKNOWLEDGED_WITHIN, LOOK_AGAIN, NOTICEABLE, Asked, Queue
 from tests.conftest import VirtualTimeLoop
 from tests.core.fakes import question, turn_of
@@ -109,7 +110,9 @@ class Office:
         self.began: list[tuple[str, float]] = []
         self.ended: list[tuple[str, float]] = []
         self.resumed: list[str] = []  # without their question
+        self.answered: list[Asked] = []
         self.renewed: list[Asked] = []
+        self.instead: dict[TurnKey, list[Asked]] = {}  # what is asked in place of an answer
         self.told: list[tuple[str, float, str]] = []
         self.queue = Queue(self.records, self, self._tell, at_once=at_once)
         self.at_most = 0
@@ -121,6 +124,14 @@ class Office:
         for each in asked:
             await self.queue.accept(each)
 
+    def ask_again(self, asked: Question) -> None:
+        """As the store does it with a turn that was over."""
+        row = self.records.rows[asked.key]
+        place = max(each.turn.place for each in self.records.rows.values()) + 1
+        row.turn = replace(row.turn, asked=row.turn.asked + 1, place=place, is_next=False)
+        row.is_finished = False
+        self.queue.ask_again(row.turn)
+
     async def until_idle(self) -> None:
         assert await self.queue.finished(within=1e6)
 
@@ -129,11 +140,14 @@ class Office:
 
     async def answer(self, turn: Turn, question: Question | None) -> Asked | None:
         self.began.append((turn.key.ts, self.seconds()))
+        self.answered.append((turn, question))
         self.resumed += [] if question else [turn.key.ts]
         self._at_once += 1
         self.at_most = max(self.at_most, self._at_once)
         try:
             await asyncio.sleep(self.takes.get(turn.key, self._takes))
+            if instead := self.instead.get(turn.key):
+                return instead.pop()
             self.records.finish(turn.key)
             self.ended.append((turn.key.ts, self.seconds()))
         finally:
@@ -800,6 +814,155 @@ async def test_abandoning_in_the_first_moment_leaves_nothing_behind() -> None:
     await office.queue.abandon()
 
     assert office.queue.keys == []
+
+
+# -- stopped, and asked for again
+
+
+def stopped(office: Office, asked: Question, *, by: str = "UANA") -> Turn:
+    return replace(office.records.rows[asked.key].turn, stopped_by=by)
+
+
+async def test_question_that_is_stopped_in_its_thread_s_line_is_dropped_with_a_word() -> None:
+    office = Office(takes=5.0)
+    await office.ask(in_thread(1), in_thread(2), in_thread(3))
+    await asyncio.sleep(1)
+    office.takes[in_thread(2).key] = 0.0
+
+    office.queue.renew(stopped(office, in_thread(2)))
+    await asyncio.sleep(1)
+
+    assert office.told == [(in_thread(2).ts, 1.0, DROPPED)]
+    assert order(office.ended) == [in_thread(2).ts]  # handed over at once, to be ended
+    await office.until_idle()
+    assert order(office.ended)[1:] == [in_thread(1).ts, in_thread(3).ts]
+
+
+async def test_question_that_is_stopped_while_it_waits_for_room_takes_none() -> None:
+    office = Office(at_once=1, takes=5.0)
+    await office.ask(alone(1), alone(2), alone(3))
+    await asyncio.sleep(1)
+    office.takes[alone(2).key] = 0.0
+
+    office.queue.renew(stopped(office, alone(2)))
+    await office.until_idle()
+
+    assert dict(office.began) == {alone(1).ts: 0.0, alone(2).ts: 1.0, alone(3).ts: 5.0}
+
+
+async def test_deleted_question_that_waited_is_dropped_without_a_word() -> None:
+    office = Office(at_once=1, takes=5.0)
+    await office.ask(alone(1), alone(2))
+    await asyncio.sleep(1)
+
+    office.queue.renew(stopped(office, alone(2), by=DELETED))
+    await asyncio.sleep(1)
+    told = list(office.told)
+    await office.until_idle()
+
+    assert told == []
+
+
+async def test_question_that_is_stopped_in_the_moment_of_its_room_leaves_the_room() -> None:
+    office = Office(at_once=1, takes=5.0)
+    await office.ask(alone(1), alone(2), alone(3))
+    loop = asyncio.get_running_loop()
+    loop.call_at(loop.time() + 5.0, lambda: office.queue.renew(stopped(office, alone(2))))
+
+    await office.until_idle()
+
+    assert sorted(order(office.ended)) == [alone(n).ts for n in (1, 2, 3)]
+    assert office.queue.keys == []
+
+
+async def test_running_answer_is_told_that_it_is_stopped() -> None:
+    office = Office(takes=5.0)
+    await office.ask(alone(1))
+    await asyncio.sleep(1)
+    turn = stopped(office, alone(1))
+
+    office.queue.renew(turn)
+    office.queue.renew(turn)
+    await office.until_idle()
+
+    assert office.renewed == [(turn, None)]
+    assert office.told == []
+
+
+async def test_stop_of_a_turn_of_another_process_is_none_of_ours() -> None:
+    office = Office()
+
+    office.queue.renew(replace(turn_of(alone(1)), stopped_by="UANA"))
+
+    assert (office.renewed, office.began) == ([], [])
+
+
+async def test_other_wording_of_a_question_that_waits_is_what_is_answered() -> None:
+    office = Office(at_once=1, takes=5.0)
+    await office.ask(alone(1), alone(2))
+    await asyncio.sleep(1)
+    corrected = replace(office.records.rows[alone(2).key].turn, asked=2, is_resumed=True)
+    office.answered.clear()
+
+    office.queue.ask_again(corrected, replace(alone(2), text="else?"))
+    await office.until_idle()
+
+    turn, asked = office.answered[-1]
+    assert asked
+    assert (turn.asked, turn.is_resumed, asked.text) == (2, False, "else?")
+
+
+async def test_turn_that_is_asked_for_again_comes_after_what_its_thread_waits_for() -> None:
+    office = Office(takes=5.0)
+    await office.ask(in_thread(1))
+    await office.until_idle()
+    await office.ask(in_thread(2), in_thread(3))
+    await asyncio.sleep(1)
+
+    office.ask_again(in_thread(1))
+    await office.ask(in_thread(4))
+    await office.until_idle()
+
+    assert [ts[-1] for ts in order(office.began)] == ["1", "2", "3", "1", "4"]
+
+
+async def test_answer_that_something_else_is_asked_in_place_of_is_followed_by_that() -> None:
+    office = Office(takes=1.0)
+    again = replace(turn_of(in_thread(1)), asked=2, is_resumed=True)
+    office.instead[in_thread(1).key] = [(again, None)]
+
+    await office.ask(in_thread(1), in_thread(2))
+    await office.until_idle()
+
+    assert [turn.asked for turn, _ in office.answered] == [1, 2, 1]
+    assert [ts[-1] for ts in order(office.began)] == ["1", "1", "2"]
+
+
+async def test_turn_that_is_asked_for_again_while_closing_is_left_to_others() -> None:
+    office = Office()
+    await office.ask(alone(1))
+    await office.until_idle()
+    await office.queue.close()
+
+    office.ask_again(alone(1))
+    await office.until_idle()
+
+    assert office.records.released == [alone(1).key]
+
+
+async def test_word_of_another_process_is_looked_up() -> None:
+    office = Office(takes=5.0)
+    await office.ask(alone(1))
+    await asyncio.sleep(1)
+    row = office.records.rows[alone(1).key]
+    row.turn = replace(row.turn, stopped_by="UANA")
+
+    office.queue.look_up(alone(1).key)
+    office.queue.look_up(alone(2).key)
+    await office.until_idle()
+
+    assert [turn.stopped_by for turn, _ in office.renewed] == ["UANA"]
+    assert office.records.calls.count("mine") == 1
 
 
 # -- in whatever order things happen

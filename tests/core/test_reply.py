@@ -1,6 +1,7 @@
 """A reply follows its draft: alone, in a crowd, and against a Slack that limits and fails."""
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -11,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.cut import close, join
-from bot.draft import PART_LIMIT, Draft
+from bot.draft import PART_LIMIT, WHOLE, Draft
 from bot.errors import RateLimited, ReplyGone, SlackRefused, Unavailable
 from bot.messages import Question
 from bot.pacing import Limits, Pacer
 from bot.reply import Reply
 from bot.sign import THINKING, Signs
 from bot.turnstile import Turnstile
-from tests.core.fakes import LOST, Call, FakeChat, Limit, question, slack_limits
+from tests.core.fakes import LOST, Call, FakeChat, Limit, buttons, question, slack_limits
 
 WORDS = "These are the first words. "
 DOWN = Unavailable("Slack", "HTTP 503")
@@ -1086,3 +1087,113 @@ async def test_answer_is_whole_when_its_last_edit_lands_however_long_the_sign_ta
     await answer.is_shown()
 
     assert answer.reply.whole_at == 1003.0
+
+
+# -- buttons
+
+
+def pressable(chat: FakeChat) -> list[list[str]]:
+    return [buttons(message) for message in chat.messages.values()]
+
+
+async def test_growing_answer_can_be_stopped_and_a_whole_one_judged() -> None:
+    chat = FakeChat(latency=0.1)
+    answer = Answer(chat, WORDS, 2.0, "More.")
+    seen: list[list[list[str]]] = []
+    asyncio.get_running_loop().call_later(1.0, lambda: seen.append(pressable(chat)))
+
+    await answer.is_shown()
+
+    assert seen == [[["stop"]]]
+    assert pressable(chat) == [[]]  # this end offered nothing
+
+
+async def test_of_a_long_answer_only_the_growing_part_can_be_stopped() -> None:
+    chat = FakeChat(latency=0.1)
+    answer = Answer(chat, *paragraphs(12, every=3.0), limit=400)
+    seen: list[list[list[str]]] = []
+    asyncio.get_running_loop().call_later(20.0, lambda: seen.append(pressable(chat)))
+
+    await answer.is_shown()
+
+    *earlier, last = seen[0]
+    assert earlier == [[]] * len(earlier)
+    assert last == ["stop"]
+
+
+async def test_stop_beneath_a_part_that_was_sealed_goes_when_an_edit_is_to_spare() -> None:
+    chat = FakeChat(latency=0.08)
+    chat.errors["update"] = [None, refused()]
+    answer = Answer(chat, WORDS, 5.0, "one ", 20.0, "two. And three.")
+    await answer.is_shown()
+    before = pressable(chat)
+
+    has_idle = answer.reply.has_idle_buttons(answer.draft)
+    await answer.reply.take_buttons_away(answer.draft)
+
+    assert (before, has_idle) == ([["stop"], []], True)
+    assert pressable(chat) == [[], []]
+    assert chat.screen == [WORDS + "one", "two. And three."]
+
+
+async def test_stop_beneath_a_sealed_part_stays_where_no_edit_can_be_had() -> None:
+    chat = FakeChat(latency=0.08)
+    chat.errors["update"] = [None, refused(600.0)]
+    answer = Answer(chat, WORDS, 5.0, "one ", 20.0, "two. And three.")
+    await answer.is_shown()
+
+    await answer.reply.take_buttons_away(answer.draft)
+
+    assert pressable(chat) == [["stop"], []]
+    assert answer.turnstile._waiting == {}
+
+
+async def test_whole_text_gets_its_other_buttons_though_nothing_else_changes() -> None:
+    chat = FakeChat(latency=0.1)
+    answer = Answer(chat)
+
+    def ends() -> None:
+        answer.draft.end(offers=WHOLE)
+        answer.reply.hurry()
+
+    answer._script = (WORDS, 2.0, ends, 5.0)
+
+    with contextlib.suppress(asyncio.CancelledError):  # of what the script would still do
+        await answer.is_shown()
+
+    assert chat.screen == [WORDS.rstrip()]
+    assert pressable(chat) == [["rate", "more"]]
+
+
+async def test_answer_whose_buttons_slack_does_not_take_keeps_its_markdown() -> None:
+    chat, signs = FakeChat(), Signs()
+    chat.errors["post"] = [SlackRefused("chat.postMessage", "invalid_blocks")]
+    answer = Answer(chat, WORDS, 2.0, "More.", signs=signs)
+
+    await answer.is_shown()
+
+    (message,) = chat.messages.values()
+    assert message["blocks"] == [{"type": "markdown", "text": WORDS + "More."}]
+    assert signs.buttons is False
+
+
+async def test_no_other_answer_tries_buttons_that_slack_does_not_take() -> None:
+    chat, signs = FakeChat(), Signs(buttons=False)
+    seen: list[list[list[str]]] = []
+    asyncio.get_running_loop().call_later(1.0, lambda: seen.append(pressable(chat)))
+
+    await Answer(chat, WORDS, 2.0, "More.", signs=signs).is_shown()
+
+    assert seen == [[[]]]
+
+
+async def test_answer_that_slack_takes_only_plainly_says_nothing_of_its_buttons() -> None:
+    chat, signs = FakeChat(), Signs()
+    unfit = SlackRefused("chat.postMessage", "invalid_blocks")
+    chat.errors["post"] = [unfit, unfit]
+
+    await Answer(chat, WORDS, 2.0, "More.", signs=signs).is_shown()
+
+    (message,) = chat.messages.values()
+    assert message["blocks"][0]["type"] == "section"
+    assert signs.buttons is True

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bot.draft import Draft, Part
 from bot.errors import BotError, QuestionGone, TooLate, TriedTooOften
+from bot.messages import Turn
 from bot.standing import (
     MOST_ATTEMPTS,
     OLDEST,
@@ -297,3 +298,62 @@ def test_point_in_going_on(
     error = hopeless(what, turn, NOW)
 
     assert type(error) is (expected or type(None))
+
+
+# -- asked for again
+
+
+def again(**values: Any) -> Turn:
+    return replace(TURN, asked=2, **values)
+
+
+def outdated(*messages: dict[str, Any], turn: Turn | None = None) -> Standing:
+    return standing([QUESTION, *messages], turn or again(), BOT)
+
+
+def answering(asked: int, ts: str, text: str, number: int = 0, **values: Any) -> dict[str, Any]:
+    message = reply(ts, text, number, **values)
+    message["metadata"]["event_payload"]["asked"] = asked
+    return message
+
+
+def test_reply_to_what_was_asked_before_is_not_whole_but_outdated() -> None:
+    what = outdated(reply("1.1", "Because.", is_last=True))
+
+    assert (what.is_whole, what.is_outdated) == (False, True)
+    assert texts(what) == ["Because."]
+
+
+def test_reply_that_has_begun_to_answer_anew_is_outdated_no_more() -> None:
+    what = outdated(answering(2, "1.1", "Anew"), answering(1, "1.2", "old", 1, is_last=True))
+
+    assert (what.is_whole, what.is_outdated) == (False, False)
+    assert texts(what) == ["Anew", "old"]
+
+
+def test_reply_that_answers_anew_to_its_end_is_whole_and_the_rest_surplus() -> None:
+    what = outdated(
+        answering(2, "1.1", "Anew.", is_last=True), answering(1, "1.2", "old", 1, is_last=True)
+    )
+
+    assert (what.is_whole, what.surplus) == (True, ("1.2",))
+
+
+def test_nothing_is_not_outdated() -> None:
+    assert not outdated().is_outdated
+
+
+def test_number_that_is_none_counts_as_the_first() -> None:
+    what = outdated(answering("two", "1.1", "Because.", is_last=True))  # type: ignore[arg-type]
+
+    assert what.is_outdated
+
+
+def test_hope_is_counted_from_the_last_time_it_was_asked() -> None:
+    turn = again(attempts=MOST_ATTEMPTS + 2, attempts_before=MOST_ATTEMPTS)
+    old = replace(turn, accepted_at=NOW - 2 * OLDEST, asked_at=NOW)
+
+    assert hopeless(outdated(turn=old), old, NOW) is None
+    assert isinstance(
+        hopeless(outdated(turn=old), replace(old, attempts=2 * MOST_ATTEMPTS), NOW), TriedTooOften
+    )
