@@ -278,6 +278,17 @@ async def test_the_root_of_a_thread_shows_its_replies(stage: Stage) -> None:
     assert "was deleted" in tombstone["html"]
 
 
+async def test_slack_s_own_stop_control_tells_the_app(stage: Stage) -> None:
+    root = await stage.say("why?")
+    reply = await stage.say("and this?", thread_ts=root)
+
+    await stage.do("stop", user="U0BEN", channel="C0GENERAL", thread_ts=reply)
+
+    event = stage.slack.deliveries[-1].payload["event"]
+    assert event["type"] == "agent_session_stopped"
+    assert (event["user"], event["thread_ts"]) == ("U0BEN", root)
+
+
 async def test_a_second_reaction_of_the_same_name_takes_it_away(stage: Stage) -> None:
     async with stage.window() as window:
         ts = await stage.say("nice")
@@ -471,6 +482,11 @@ async def test_a_slash_command_goes_to_the_app_and_an_unknown_one_does_not(stage
             "react",
             {"user": "U0ANA", "channel": "C0GENERAL", "ts": "1", "name": "<b>"},
             "A reaction's name",
+        ),
+        (
+            "stop",
+            {"user": "U0ANA", "channel": "C0GENERAL", "thread_ts": "1"},
+            "no such thread",
         ),
         ("submit", {"user": "U0ANA", "view": "V1", "state": {}}, "not open"),
         ("crowd", {"number": 101}, "From 1 to 100 people can ask at once."),

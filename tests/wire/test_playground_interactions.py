@@ -53,6 +53,7 @@ async def app(slack: LocalSlack, client: AsyncWebClient, seen: Seen) -> AsyncIte
 
     app.action("act")(seen)
     app.event("app_home_opened")(seen)
+    app.event("agent_session_stopped")(seen)
     handler = AsyncSocketModeHandler(app, slack.app_token, web_client=client)
     await handler.connect_async()  # type: ignore[no-untyped-call]
     await slack.until(lambda: slack.connections)
@@ -623,3 +624,27 @@ async def test_click_in_a_modal_may_push_another(slack: LocalSlack, app: AsyncAp
     await slack.act_in_view("Ana", view_id, "kind", selected="small")
 
     await slack.until(lambda: titles(slack) == ["Form", "More"])
+
+
+# -- Slack's own stop control
+
+
+async def test_app_hears_of_a_session_that_a_person_stops(
+    slack: LocalSlack, client: AsyncWebClient, app: AsyncApp, seen: Seen
+) -> None:
+    dm = slack.dm("Ana")
+    root = await slack.say(dm, "Ana", "why?")
+    stream = await client.chat_startStream(channel=dm, thread_ts=root, markdown_text="Because")
+
+    delivery = await slack.stop_session(dm, "Ana", root)
+    await delivery.wait()
+
+    event = seen.payloads[-1]["event"]
+    assert event.pop("event_ts")
+    assert event == {
+        "type": "agent_session_stopped",
+        "channel": dm,
+        "thread_ts": root,
+        "user": "U0ANA",
+        "streaming_message_ts": [stream["ts"]],
+    }

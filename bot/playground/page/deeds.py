@@ -66,6 +66,14 @@ class React(Verb):
     name: Reaction
 
 
+class Stop(Verb):
+    """Slack's own control over what the bot does in a thread."""
+
+    user: str
+    channel: str
+    thread_ts: str
+
+
 class Act(Verb):
     """On an element of a message (``channel`` and ``ts``), or of a modal or home (``view``)."""
 
@@ -143,6 +151,7 @@ class Deeds:
             "edit": (Edit, self._edit),
             "delete": (Delete, self._delete),
             "react": (React, self._react),
+            "stop": (Stop, self._stop),
             "act": (Act, self._act),
             "submit": (Submit, self._submit),
             "close": (Close, self._close),
@@ -209,6 +218,11 @@ class Deeds:
         reacted = person.id in self._slack.reactions(channel.id, wish.ts).get(wish.name, ())
         change = self._slack.unreact if reacted else self._slack.react
         await change(channel.id, person.id, wish.ts, wish.name)
+
+    async def _stop(self, wish: Stop) -> None:
+        person, channel = self._place(wish.user, wish.channel)
+        root = self._root(channel, wish.thread_ts)
+        await self._slack.stop_session(channel.id, person.id, root or wish.thread_ts)
 
     async def _act(self, wish: Act) -> None:
         await self._act_in_view(wish) if wish.view else await self._act_on_message(wish)

@@ -2,6 +2,7 @@
 
 import { Composer } from "./composer.js";
 import { editLast } from "./channel.js";
+import { attempt } from "./deeds.js";
 import { byId, element } from "./dom.js";
 import { countOf } from "./message.js";
 import { MessageList } from "./messages.js";
@@ -37,6 +38,7 @@ export function startThread() {
   on("status", ({ value }) => isHere(value) && showStatus());
   on("prompts", ({ value }) => isHere(value) && showPrompts());
   byId("thread-close").addEventListener("click", close);
+  byId("status-stop").addEventListener("click", stop);
   byId("thread").addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !event.defaultPrevented) close();
   });
@@ -101,6 +103,11 @@ function close() {
   else byId("composer-text").focus();
 }
 
+/** Slack's own control over what an app does in a thread. */
+function stop() {
+  attempt("stop", { user: view.me, channel: view.channel, thread_ts: view.thread });
+}
+
 /** "Bot is writing...", its dots moving, and below it in turn what the app says it does. */
 function showStatus() {
   const line = byId("status-line");
@@ -111,7 +118,8 @@ function showStatus() {
   const dots = element("span", { class: "dots", "aria-hidden": "true" });
   dots.append(...[".", ".", "."].map((dot) => element("span", {}, dot)));
   const loading = element("span", { class: "loading" });
-  line.replaceChildren(`${state.bot.name} ${status.text.replace(/[.…]+$/, "")}`, dots, loading);
+  const words = `${state.bot.name} ${status.text.replace(/[.…]+$/, "")}`;
+  byId("status-words").replaceChildren(words, dots, loading);
   turn(loading, status.loading);
 }
 
