@@ -1,6 +1,7 @@
 """Log lines: one constant event name, then fields. ``answer.finished channel=C1 seconds=2.1``"""
 
 import logging
+import os
 import re
 import sys
 import time
@@ -14,6 +15,8 @@ from typing import Any
 LIBRARY_LEVEL = logging.WARNING
 
 OURS = Path(__file__).parent
+
+STDERR = 2  # its file descriptor
 
 # Secrets by their form, as errors of libraries quote them: Slack's tokens and OpenAI's keys, the
 # values of a URL's query (the address of a socket holds a ticket), a URL's user and password.
@@ -45,6 +48,13 @@ def broke(logger: logging.Logger, name: str, error: BaseException, **fields: Any
         where=where(error),
         **known,
     )
+
+
+def last_words(logger: logging.Logger, name: str, **fields: Any) -> None:
+    """Writes one event past the logging module, whose locks a hung thread may hold."""
+    level, extra = logging.CRITICAL, {"fields": fields}
+    record = logger.makeRecord(logger.name, level, "", 0, name, (), None, extra=extra)
+    os.write(STDERR, f"{LineFormatter().format(record)}\n".encode())
 
 
 def where(error: BaseException) -> str:
