@@ -5,6 +5,7 @@ Whoever counts what happens hears the same events (`heard_by`).
 
 import json
 import logging
+import os
 import re
 import sys
 import time
@@ -32,6 +33,8 @@ LIBRARY_LEVEL = logging.WARNING
 LIBRARY_EVENT = "library.said"
 
 OURS = Path(__file__).parent
+
+STDERR = 2  # its file descriptor
 
 # Secrets by their form, as errors of libraries quote them: Slack's tokens and OpenAI's keys, the
 # values of a URL's query (the address of a socket holds a ticket), a URL's user and password.
@@ -88,6 +91,13 @@ def broke(logger: logging.Logger, name: str, error: BaseException, **fields: Any
 def _log_deafness(error: BaseException) -> None:
     fields = {"type": type(error).__name__, "where": where(error)}
     log.error("%s", "listener.broke", extra={"fields": fields})
+
+
+def last_words(logger: logging.Logger, name: str, **fields: Any) -> None:
+    """Writes one event past the logging module, whose locks a hung thread may hold."""
+    level, extra = logging.CRITICAL, {"fields": fields}
+    record = logger.makeRecord(logger.name, level, "", 0, name, (), None, extra=extra)
+    os.write(STDERR, f"{LineFormatter().format(record)}\n".encode())
 
 
 def where(error: BaseException) -> str:
