@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot import logs, otel
 from bot.commands import Refused, budget, forget, usage
-from bot.errors import CannotStart
+from bot.errors import CannotStart, Unavailable
 from bot.settings import Settings, SettingsError, database_url
 from bot.store import opened
 from bot.usage import in_words
@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
         return _fail(f"DATABASE_URL: the database cannot be used: {reason}")
+    except Unavailable as error:
+        return _fail(f"DATABASE_URL: {error}")
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Literal
 
 from bot import money
-from bot.messages import UsageRecord
 from bot.prices import Prices
 
 Scope = Literal["workspace", "channel", "person"]
@@ -216,29 +215,6 @@ def parse_limit(text: str, subject: Subject) -> Limit:
         raise ValueError(f"{text!r} is more than anybody could use")
     every: Span = "day" if found["span"].lower().startswith("da") else "month"
     return Limit(subject, amount, "dollars" if is_money else "tokens", every)
-
-
-# -- what a record adds
-
-
-def counted(record: UsageRecord) -> dict[tuple[Scope, str, str], tuple[int, int, int]]:
-    """What it adds to the sums that limits are held against.
-
-    By scope, id and day or month: `bot.money.UNIT`s of a dollar, tokens, and records without a
-    price.
-    """
-    cost = 0 if record.cost is None else money.units_of(record.cost)
-    tokens = (record.usage.input_tokens or 0) + (record.usage.output_tokens or 0)
-    whose: dict[Scope, str] = {
-        "workspace": record.key.team,
-        "channel": record.key.channel,
-        "person": record.user,
-    }
-    return {
-        (scope, who, period_of(every, record.at)): (cost, tokens, int(record.cost is None))
-        for scope, who in whose.items()
-        for every in SPANS
-    }
 
 
 _PEOPLE: dict[Scope, tuple[str, str, str]] = {

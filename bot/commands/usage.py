@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,7 +107,7 @@ class Reading:
                     self.steps = 6 if self.by == ("channel",) else 8
                     return page(await self._overview(store.ledger))
                 report = await self._report(store.ledger)
-                names = await self._names(store.ledger, report.totals)
+                names = await self._names(store.ledger, (self.by, report.totals))
                 return FORMATS[self.options.format](replace(report, names=names))
         finally:
             self.progress.clear()
@@ -131,7 +131,9 @@ class Reading:
             if self.by == ("channel",)
             else await self._report(ledger)
         )
-        names = await self._names(ledger, [*report.totals, *channels, *people])
+        names = await self._names(
+            ledger, (self.by, report.totals), (("channel",), channels), (("user",), people)
+        )
         return Overview(
             replace(report, names=names),
             by_day,
@@ -168,26 +170,42 @@ class Reading:
         self.done += 1
         return await query
 
-    async def _names(self, ledger: Ledger, totals: Sequence[Total]) -> dict[str, str]:
+    async def _names(
+        self, ledger: Ledger, *groups: tuple[Sequence[By], Sequence[Total]]
+    ) -> dict[str, str]:
         """Of the channels and people in these groups, those with most first."""
         if self.options.ids:
             return {}
-        ranked = sorted(totals, key=lambda total: (total.cost or 0, total.tokens), reverse=True)
-        ids = list(dict.fromkeys(value for total in ranked for value in total.group))
+        ids = list(dict.fromkeys(id for by, totals in groups for id in _ids(by, totals)))
         partners = await ledger.partners(self.selection) if any(map(is_direct, ids)) else {}
-        from bot.commands.names import names_of  # with Slack's SDK: it takes a while
+        names = await self._asked([*ids, *partners.values()])
+        return names | {
+            channel: f"{DIRECT} with {names.get(user, user)}" for channel, user in partners.items()
+        }
 
-        asked = list(dict.fromkeys([*ids, *partners.values()]))
+    async def _asked(self, ids: Sequence[str]) -> dict[str, str]:
+        """The names that Slack tells."""
+        if not self.settings.slack_bot_token:
+            return {}
+        from bot.commands.names import names_of  # with Slack's SDK: it takes half a second
+
         names = await names_of(
-            asked, self.settings, lambda done, of: self.progress.show("asking names", done, of)
+            list(dict.fromkeys(ids)),
+            self.settings,
+            lambda done, of: self.progress.show("asking names", done, of),
         )
         self.progress.clear()
         for problem in names.problems:
             print(problem, file=sys.stderr)
-        return names.known | {
-            channel: f"{DIRECT} with {names.known.get(user, user)}"
-            for channel, user in partners.items()
-        }
+        return names.known
+
+
+def _ids(by: Sequence[By], totals: Sequence[Total]) -> Iterator[str]:
+    """Of channels and people, those with most first."""
+    columns = [number for number, each in enumerate(by) if each in ("channel", "user")]
+    most = sorted(totals, key=lambda total: (total.cost or 0, total.tokens), reverse=True)
+    for total in most if columns else ():
+        yield from (total.group[column] for column in columns)
 
 
 def _write(text: str, output: str | None) -> None:

@@ -79,11 +79,15 @@ class Overview:
         return [Slot(short_day(first), _span(first, last)) for first, last in self.spans]
 
     @cached_property
+    def channels(self) -> dict[str, Total]:
+        """Those with most first, all direct messages as one."""
+        return _ranked(_folded(self.by_day, 1, "channel"), self.report.measure)
+
+    @cached_property
     def colours(self) -> dict[str, str]:
         """Of the channels with most, by id; all others share one."""
-        channels = list(_ranked(_folded(self.by_day, 1), self.report.measure))
-        kinds = {channel: f"c{at}" for at, channel in enumerate(channels[:CHANNELS])}
-        return kinds | ({OTHERS: "rest"} if len(channels) > CHANNELS else {})
+        kinds = {channel: f"c{at}" for at, channel in enumerate(list(self.channels)[:CHANNELS])}
+        return kinds | ({OTHERS: "rest"} if len(self.channels) > CHANNELS else {})
 
     @property
     def each(self) -> str:
@@ -115,15 +119,13 @@ def _cards(overview: Overview) -> Iterator[Markup]:
     report = overview.report
     yield element("section", *_tiles(overview), class_="tiles", aria_label="At a glance")
     yield _card(f"{_noun(report.measure)} per {overview.each}", _spending(overview), is_wide=True)
-    channels, earlier = _folded(overview.by_day, 1), overview.earlier_channels
-    before = None if earlier is None else _folded(earlier, 0)
-    yield _card("Channels", _top(report, "channel", channels, before, overview.colours))
-    people, earlier = _folded(overview.people, 0), overview.earlier_people
-    before = None if earlier is None else _folded(earlier, 0)
-    yield _card("People", _top(report, "user", people, before))
+    channels, earlier = overview.channels, overview.earlier_channels
+    yield _card("Channels", _top(report, "channel", channels, earlier, overview.colours))
+    people, earlier = _folded(overview.people, 0, "user"), overview.earlier_people
+    yield _card("People", _top(report, "user", people, earlier))
     yield _card("Answers and failures", _outcomes(overview))
     yield _card("Time to the first words", _waits(overview))
-    yield _card("Models", _top(report, "model", _folded(overview.models, 0), None))
+    yield _card("Models", _top(report, "model", _folded(overview.models, 0, "model"), None))
     yield _card("What is not certain", _notes(report))
     yield _card(f"By {' and '.join(report.by)}", _table(report), is_wide=True)
 
@@ -245,13 +247,13 @@ def _spending(overview: Overview) -> Markup:
     """Of the measure, stacked by channel."""
     report = overview.report
     kinds = overview.colours
+    sums = {OTHERS: total_of(list(overview.channels.values())[CHANNELS:]), **overview.channels}
     values = {key: [0.0] * len(overview.spans) for key in kinds}
-    sums: dict[str, Total] = {}
     for total in overview.by_day:
         day, channel = total.group
-        key = _key(channel) if _key(channel) in kinds else OTHERS
+        key = _key("channel", channel)
+        key = key if key in kinds else OTHERS
         values[key][overview.span_of[day]] += float(amount(total, report.measure) or 0)
-        sums[key] = sums.get(key, Total()) + total
     series = [
         Series(
             "all others" if key == OTHERS else _label(report, "channel", key),
@@ -303,18 +305,18 @@ def _top(
     report: Report,
     by: By,
     totals: Mapping[str, Total],
-    earlier: Mapping[str, Total] | None,
+    earlier: Sequence[Total] | None,
     colours: Mapping[str, str] | None = None,
 ) -> Markup:
     """The first few as bars, and how many more there are."""
     ranked = _ranked(totals, report.measure)
+    before = None if earlier is None else _folded(earlier, 0, by)
     items = []
     for key, total in list(ranked.items())[:TOP]:
-        before = None if earlier is None else earlier.get(key, Total())
         share = report.share(total)
         told = "" if share is None else f"{share_in_words(share)} · "
         answers = _plural(total.answers, "answer")
-        note = join([f"{told}{answers} ", _arrow(report.trend(total, before))])
+        note = join([f"{told}{answers} ", _arrow(report.trend(total, _of(before, key)))])
         value = amount(total, report.measure)
         words = _words(total, report.measure)
         kind = "c0" if colours is None else colours.get(key, "rest")
@@ -403,20 +405,26 @@ def _span(first: date, last: date) -> str:
 # -- sums
 
 
-def _key(value: str) -> str:
-    return DIRECT if is_direct(value) else value
+def _key(by: By, value: str) -> str:
+    return DIRECT if by == "channel" and is_direct(value) else value
 
 
 def _label(report: Report, by: By, key: str) -> str:
-    return "direct messages" if key == DIRECT else report.label(by, key)
+    is_all_direct = by == "channel" and key == DIRECT
+    return "direct messages" if is_all_direct else report.label(by, key)
 
 
-def _folded(totals: Sequence[Total], column: int) -> dict[str, Total]:
-    """Sums by one column, all direct messages as one."""
+def _of(totals: Mapping[str, Total] | None, key: str) -> Total | None:
+    """What was before; nothing where there was a time before."""
+    return None if totals is None else totals.get(key, Total())
+
+
+def _folded(totals: Sequence[Total], column: int, by: By) -> dict[str, Total]:
+    """Sums by one column, which is ``by`` that, all direct messages as one."""
     sums: dict[str, Total] = {}
     for total in totals:
-        key = _key(total.group[column])
-        sums[key] = sums.get(key, Total()) + total
+        key = _key(by, total.group[column])
+        sums[key] = sums[key] + total if key in sums else total
     return sums
 
 

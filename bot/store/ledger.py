@@ -28,15 +28,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bot.messages import Outcome, Turn, TurnKey, Usage, UsageRecord
 from bot.money import dollars_of, units_of
 from bot.periods import offsets
-from bot.store.limits import count_in
 from bot.store.schema import stored, usage
-from bot.store.transactions import transaction, writing
+from bot.store.transactions import transaction
 from bot.usage import WAIT_STEPS, By, Selection, Total
 
 # A record is named by these; a later one of the same name replaces it.
 NAME = ("team", "channel", "ts", "attempt", "purpose")
 
-COLUMNS = [column.name for column in usage.columns]
+COLUMNS = [column.name for column in usage.columns if column.name != "id"]
 
 # SQLite's sums end at 2^63: costs are summed in two parts, whole millionths of a dollar and the
 # rest, so that not even a wrong price a million times over makes a report fail.
@@ -83,7 +82,7 @@ class Ledger:
         self._is_postgres = engine.dialect.name == "postgresql"
 
     async def record(self, record: UsageRecord) -> None:
-        async with transaction(writing(self._engine)) as connection:
+        async with transaction(self._engine) as connection:
             await record_in(connection, record)
 
     async def totals(self, by: Sequence[By] = (), selection: Selection = ALL) -> list[Total]:
@@ -179,23 +178,18 @@ def ending(turn: Turn, outcome: Outcome) -> Update:
 
 
 async def record_in(connection: AsyncConnection, record: UsageRecord) -> None:
-    """Writes it and adds it to the sums that limits are held against, in one transaction.
+    """Writes it in the connection's transaction, in place of an earlier one of the same attempt.
 
-    It takes the place of an earlier one of the same attempt, also in the sums. SQLite: something
-    was written in the transaction before, or it is a `writing` one.
+    With it, by triggers, the sums that limits are held against: see `bot.store.schema.spent`.
     """
     row = record.fields() | {"at": stored(record.at), "cost": _units(record.cost)}
-    name = {column: row[column] for column in NAME}
-    query = select(usage).filter_by(**name).with_for_update()
-    before = (await connection.execute(query)).mappings().first()
     await connection.execute(_recording(connection.dialect.name), row)
-    await count_in(connection, _record(dict(before)) if before else None, record)
 
 
 @cache
 def _recording(dialect: str) -> Any:
     statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(usage)
-    others = {name: statement.excluded[name] for name in COLUMNS if name not in ("id", *NAME)}
+    others = {name: statement.excluded[name] for name in COLUMNS if name not in NAME}
     return statement.on_conflict_do_update(index_elements=NAME, set_=others)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -18,8 +17,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.budgets import (
     EACH,
@@ -31,19 +29,14 @@ from bot.budgets import (
     Span,
     Subject,
     Use,
-    counted,
     period_of,
 )
-from bot.messages import UsageRecord
 from bot.store.schema import limit_changes, limits, spent, stored
 from bot.store.transactions import transaction, writing
 
 SUMS = ("cost", "tokens", "unpriced")
-NAME = ("team", "scope", "who", "period")
 
-# Of `bot.money.UNIT`s in those that sums are in, so that these hold billions of dollars: a wrong
-# price may make a report strange, but must not keep an answer from being recorded.
-COARSE = 1_000
+COARSE = 1_000  # of `bot.money.UNIT`s make one of those that the sums are in
 
 MOST_SHOWN = 10  # of those for whom limits for each hold
 
@@ -178,42 +171,6 @@ class Limits:
                 untelling = untelling.where(spent.c.who == subject.who)
             await connection.execute(untelling.values(told_at=None))
         return before
-
-
-async def count_in(
-    connection: AsyncConnection, before: UsageRecord | None, record: UsageRecord
-) -> None:
-    """Adds a record to the sums, in place of what it was ``before``."""
-    sums = _summed(record)
-    for key, values in _summed(before).items() if before else ():
-        sums[key] = [now - then for now, then in zip(sums.get(key, [0, 0, 0]), values, strict=True)]
-    # Always in this order, so that two transactions cannot wait for each other.
-    rows = [
-        dict(zip((*NAME, *SUMS), (record.key.team, *key, *values), strict=True))
-        for key, values in sorted(sums.items(), key=lambda item: _order(item[0]))
-        if any(values)
-    ]
-    if rows:
-        await connection.execute(_adding(connection.dialect.name), rows)
-
-
-def _summed(record: UsageRecord) -> dict[tuple[Scope, str, str], list[int]]:
-    return {
-        key: [(cost + COARSE // 2) // COARSE, tokens, unpriced]
-        for key, (cost, tokens, unpriced) in counted(record).items()
-    }
-
-
-@cache
-def _adding(dialect: str) -> Any:
-    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(spent)
-    added = {name: spent.c[name] + statement.excluded[name] for name in SUMS}
-    return statement.on_conflict_do_update(index_elements=NAME, set_=added)
-
-
-def _order(key: tuple[Scope, str, str]) -> tuple[int, str, str]:
-    scope, who, period = key
-    return SCOPES.index(scope), who, period
 
 
 def _sums_of(team: str, scope: Scope, periods: Sequence[str]) -> Update:

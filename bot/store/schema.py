@@ -123,8 +123,10 @@ limit_changes = Table(
     Column("amount_after", BigInteger),
 )
 
-# The sums of `usage` that limits are held against, kept with each record: what may begin is then
-# known from a few rows, however much was used. Only current days and months are of interest.
+# The sums of `usage` that limits are held against, so that what may begin is known from a few rows,
+# however much was used. Triggers on `usage` keep them (migration 0003), in the same transaction and
+# for a quarter of what reading and writing them from here costs: whoever copies `usage` in a
+# migration makes them anew. What is pruned stays in them; only current days and months matter.
 spent = Table(
     "spent",
     schema,
@@ -132,7 +134,9 @@ spent = Table(
     Column("scope", String, primary_key=True),
     Column("who", String, primary_key=True),
     Column("period", String, primary_key=True),  # a day or a month, UTC
-    Column("cost", BigInteger, nullable=False),  # billionths of a US dollar
+    # Billionths of a US dollar. Not as fine as `usage.cost`: they hold billions of dollars, for a
+    # wrong price must not keep an answer from being recorded.
+    Column("cost", BigInteger, nullable=False),
     Column("tokens", BigInteger, nullable=False),
     Column("unpriced", Integer, nullable=False),  # records without a cost
     Column("told_at", DateTime),  # when people were told that little is left

@@ -13,7 +13,6 @@ from bot.budgets import (
     Span,
     Subject,
     Use,
-    counted,
     near,
     parse_limit,
     parse_subject,
@@ -24,8 +23,6 @@ from bot.budgets import (
     warning,
     why_not,
 )
-from bot.messages import TurnKey, Usage, UsageRecord
-from bot.money import units_of
 from bot.prices import known_prices
 
 NOW = datetime(2026, 11, 25, 20, 30, tzinfo=UTC)
@@ -239,29 +236,3 @@ def test_subjects_are_read_as_slack_and_people_write_them(text: str, subject: Su
 def test_other_subjects_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is none of: workspace, each-channel"):
         parse_subject(text, "T1")
-
-
-# -- what a record adds
-
-
-def test_a_record_counts_for_its_workspace_channel_and_person() -> None:
-    record = UsageRecord(
-        at=datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC),
-        key=TurnKey("T1", "C1", "1.1"),
-        user="U1",
-        model="gpt-4o-mini",
-        usage=Usage(1_000, 400, 200, 100),
-        seconds_to_first_delta=0.5,
-        seconds=1.0,
-        requests=1,
-        outcome="complete",
-        cost=Decimal("0.000246"),
-    )
-
-    added = counted(record)
-
-    assert added == {
-        (scope, who, period): (units_of(Decimal("0.000246")), 1_200, 0)
-        for scope, who in (("workspace", "T1"), ("channel", "C1"), ("person", "U1"))
-        for period in ("2026-11-30", "2026-11")
-    }

@@ -359,6 +359,15 @@ def test_page_shows_what_was_spent_where_and_by_whom() -> None:
     assert "First words within 0.5 s half of the time; 0.8 s 19 times in 20" in said
 
 
+def test_a_model_whose_name_looks_like_an_id_is_a_model() -> None:
+    models = [total("DeepSeek-V4"), total("D1"), total("UFO")]
+
+    said = Reader(page(overview(BY_DAY, PEOPLE, models=models))).text
+
+    assert "D1 $0.50" in said
+    assert "DeepSeek-V4 $0.50" in said
+
+
 def test_columns_are_as_high_as_their_share_of_the_axis() -> None:
     reader = Reader(page(overview(BY_DAY, PEOPLE)))
 

@@ -145,6 +145,16 @@ async def test_no_report_waits_for_a_slack_that_is_away(folder: Path, words: lis
     assert "their ids are shown" in errors
 
 
+async def test_only_channels_and_people_are_asked_for(folder: Path) -> None:
+    async with LocalSlack() as slack:
+        url = database_url(str(folder / "bot.db"))
+        async with opened(url) as store:
+            await store.ledger.record(replace(RECORD, model="Umbrella-1"))
+        await bot(folder, "usage", "--by", "model", "outcome", "day", **of_slack(slack))
+
+        assert slack.calls == []
+
+
 async def test_nothing_is_asked_where_ids_are_wanted_or_there_is_no_token(folder: Path) -> None:
     async with LocalSlack() as slack:
         _, said, _ = await bot(folder, "usage", "--ids", **of_slack(slack))
