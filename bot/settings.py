@@ -49,6 +49,10 @@ class Settings:
     openai_context_tokens: int
     openai_timeout: float  # seconds of silence
     system_prompt: str
+    admin_users: tuple[str, ...]  # beside the workspace's admins and owners
+    allow_guests: bool
+    allow_external: bool  # people of other organisations, in channels that both share
+    questions_per_minute: int | None  # of one person; None: any number
     prices: Prices = field(repr=False, metadata={"variable": "PRICES_FILE"})
     database_url: str = field(repr=False)  # it may hold a password
     retention_days: int | None  # None: what is kept is kept for ever
@@ -117,6 +121,11 @@ class Settings:
             ),
             openai_timeout=read.optional("OPENAI_TIMEOUT", _number(1, 3_600), 120.0),
             system_prompt=read.optional("SYSTEM_PROMPT", str, DEFAULT_SYSTEM_PROMPT),
+            admin_users=read.optional("ADMIN_USERS", _users, ()),
+            allow_guests=read.optional("ALLOW_GUESTS", _yes_or_no, False),
+            allow_external=read.optional("ALLOW_EXTERNAL", _yes_or_no, False),
+            questions_per_minute=read.optional("QUESTIONS_PER_MINUTE", _whole(0, 10_000), 20)
+            or None,
             prices=read.optional("PRICES_FILE", _prices, known_prices()),
             database_url=read.optional("DATABASE_URL", database_url, DEFAULT_DATABASE),
             retention_days=read.optional("RETENTION_DAYS", _whole(1, 36_500)),
@@ -239,6 +248,23 @@ def _key(text: str) -> str:
     if not re.fullmatch(r"[!-~]+", text) or text[0] in "\"'":
         raise ValueError("must be one word of plain characters, without quotes around it")
     return text
+
+
+def _users(text: str) -> tuple[str, ...]:
+    users = tuple(re.split(r"[,\s]+", text.strip(", ")))
+    if not all(re.fullmatch(r"[UW][A-Z0-9]{2,31}", user, re.ASCII) for user in users):
+        raise ValueError(
+            "must be ids of people with commas between them, like U012AB3CD (in Slack: a "
+            "person's profile > ... > Copy member ID)"
+        )
+    return users
+
+
+def _yes_or_no(text: str) -> bool:
+    word = text.lower()
+    if word not in ("yes", "no", "true", "false", "1", "0"):
+        raise ValueError("must be yes or no")
+    return word in ("yes", "true", "1")
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

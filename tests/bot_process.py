@@ -92,6 +92,7 @@ async def running(
         "SLACK_APP_TOKEN": slack.app_token,
         "SLACK_API_URL": slack.api_url,
         "OPENAI_BASE_URL": base_url,
+        "QUESTIONS_PER_MINUTE": "0",  # tests ask faster than any person
         **env,
     }
     async with started(settings, folder=folder, module=module) as bot:

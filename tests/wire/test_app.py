@@ -23,6 +23,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import server, socket_mode
 from bot.__main__ import environment
 from bot.app import Intake, bolt_app
+from bot.interactions import Interaction
 from bot.messages import Identity, Question, Turn, TurnKey
 from bot.playground.slack import LocalSlack, payloads
 from bot.queue import Queue
@@ -48,6 +49,8 @@ class Desk:
         self.answered: list[Question] = []
         self.released: list[TurnKey] = []
         self.errors: list[Exception] = []  # the next calls of accept raise these
+        self.taken: list[Interaction] = []
+        self.says: dict[str, Any] | None = None  # with each acknowledgement of those
         self.may_accept, self.may_answer = asyncio.Event(), asyncio.Event()
         self.may_accept.set()
         self.may_answer.set()
@@ -81,6 +84,10 @@ class Desk:
 
     async def whisper(self, turn: Turn, sentence: str) -> None:
         """Nobody waits so long here."""
+
+    async def take(self, interaction: Interaction) -> dict[str, Any] | None:
+        self.taken.append(interaction)
+        return self.says
 
     async def until_accepted(self, count: int = 1) -> None:
         async with asyncio.timeout(5), self._changed:
@@ -125,8 +132,8 @@ async def queue(desk: Desk) -> AsyncIterator[Queue]:
 
 
 @pytest.fixture
-def intake(queue: Queue) -> Intake:
-    return Intake(BOT, accept=queue.accept)
+def intake(queue: Queue, desk: Desk) -> Intake:
+    return Intake(BOT, accept=queue.accept, desk=desk)
 
 
 @pytest.fixture
