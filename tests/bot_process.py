@@ -38,10 +38,10 @@ class BotProcess:
             dict(re.findall(r"(\w+)=('[^']*'|\S+)", line)) for line in found
         ]
 
-    async def says(self, name: str) -> None:
-        """Waits for a log line of that event."""
+    async def says(self, name: str, *, times: int = 1) -> None:
+        """Waits for log lines of that event."""
         async with asyncio.timeout(STARTS_WITHIN), self.news:
-            await self.news.wait_for(lambda: self.events(name))
+            await self.news.wait_for(lambda: len(self.events(name)) >= times)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signals the process and waits for its end; its exit status."""
