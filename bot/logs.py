@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 # The libraries' own messages can carry what people wrote (slack_sdk logs payloads at DEBUG, the
@@ -48,7 +49,15 @@ def broke(logger: logging.Logger, name: str, error: BaseException, **fields: Any
 
 def where(error: BaseException) -> str:
     """The way of an unexpected error, ours and the last steps, without its message."""
-    frames = traceback.extract_tb(error.__traceback__)
+    return _steps(traceback.extract_tb(error.__traceback__))
+
+
+def standing(frame: FrameType) -> str:
+    """Where a thread is, in the same form."""
+    return _steps(traceback.extract_stack(frame))
+
+
+def _steps(frames: traceback.StackSummary) -> str:
     ours = [frame for frame in frames[:-3] if Path(frame.filename).parent == OURS]
     steps = [*ours[-3:], *frames[-3:]]
     return ">".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in steps)

@@ -8,6 +8,7 @@ SDK's stream of pydantic objects costs some twenty times as much for each delta.
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -48,6 +49,17 @@ SILENT_TIMEOUTS = 5
 
 # Events have some hundred bytes. A line that grows beyond this will never end.
 LONGEST_LINE = 1024 * 1024  # bytes
+
+# Characters; some 19 messages in Slack. A server that ignores the limit on the answer would write
+# for ever, and so may one that was given none.
+LONGEST_ANSWER = 200_000
+
+# Seconds. A model that thinks for so long, or sends events without a word in them, will not end.
+LONGEST_STREAM = 3600.0
+
+# What no text holds, but for tab and line breaks, and Slack may refuse: control characters, and
+# code points that are none.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 # In mid-stream the SDK translates nothing: these are the transport's own.
 TRANSPORT_ERRORS = (httpx2.HTTPError, httpx2.StreamError, aiohttp.ClientError, OSError)
@@ -118,7 +130,7 @@ class OpenAIModel:
 
     async def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
         """The answer as it is written; see `bot.responder.Model`."""
-        body = [{"role": message.role, "content": message.content} for message in messages]
+        body = [{"role": message.role, "content": _joined(message.content)} for message in messages]
         while True:
             options = dict(self._options)
             try:
@@ -261,7 +273,7 @@ async def _read(data: AsyncIterator[bytes], silence: float) -> AsyncGenerator[De
     """The pieces of one stream. The text of one read comes as one delta."""
     loop = asyncio.get_running_loop()
     events, ending = _Events(), _Ending()
-    heard = loop.time()
+    began = heard = loop.time()
     async for read in data:
         text = ""
         try:
@@ -271,14 +283,15 @@ async def _read(data: AsyncIterator[bytes], silence: float) -> AsyncGenerator[De
             if text := ending.mend(text):  # what was written before the error stays
                 yield Delta(text)
             raise
-        if ending.is_torn:
-            text = ending.mend(text)
-        if text:
+        if text := ending.mend(text):
             yield Delta(text)
         if ending.has_spoken:
             heard, ending.has_spoken = loop.time(), False
         elif loop.time() - heard > SILENT_TIMEOUTS * silence:
             raise StreamBroken("only keep-alives")
+        if loop.time() - began > LONGEST_STREAM:
+            raise StreamBroken("endless")
+        ending.check_length()
     for piece in _last(events, ending):
         yield piece
     ending.check()
@@ -300,6 +313,7 @@ class _Ending:
         self.has_spoken = False  # a choice came, with text or (reasoning models) without
         self.is_torn = False  # halves of characters came: `mend` the text
         self._half = ""
+        self._room = LONGEST_ANSWER  # characters
         self._finish_reason: object = None
         self._done = False
 
@@ -333,14 +347,22 @@ class _Ending:
             return _decode_torn(line, error)
 
     def mend(self, text: str, *, is_last: bool = False) -> str:
-        """The text with surrogates joined to characters; a first half waits for its second.
-
-        A half that stays alone becomes U+FFFD.
+        """The text as it can be shown: no longer than an answer may be, without what is no
+        character, its surrogates joined; a first half waits for its second.
         """
-        text, self._half = self._half + text, ""
-        if "\ud800" <= text[-1:] <= "\udbff" and not is_last:
-            text, self._half = text[:-1], text[-1]
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        if self.is_torn:
+            text, self._half = self._half + text, ""
+            if "\ud800" <= text[-1:] <= "\udbff" and not is_last:
+                text, self._half = text[:-1], text[-1]
+            text = _joined(text)
+        text = text[: self._room]
+        self._room -= len(text)
+        return UNPRINTABLE.sub("\ufffd", text)
+
+    def check_length(self) -> None:
+        """:raises CutAtTokenLimit: the answer has become as long as it may."""
+        if self._room <= 0:
+            raise CutAtTokenLimit(f"{LONGEST_ANSWER} characters, which is our limit")
 
     def check(self) -> None:
         """Raises unless the answer is whole. A stream can end cleanly in mid-sentence."""
@@ -358,6 +380,13 @@ def _decode_torn(line: bytes, error: msgspec.DecodeError) -> _Chunk:
         return msgspec.convert(json.loads(line), _Chunk)
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors too
         raise StreamBroken("unreadable chunk") from error
+
+
+def _joined(text: str) -> str:
+    """With surrogates joined to characters; a half that stays alone becomes U+FFFD."""
+    if text.isascii():  # the usual case costs nothing
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _text(content: Any) -> str:

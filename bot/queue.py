@@ -44,6 +44,8 @@ class _Entry:
     question: Question | None
     task: asyncio.Task[None] | None = None
     is_running: bool = False
+    is_dropped: bool = False
+    again: Turn | None = None  # it came back while it was being dropped
     moved: asyncio.Event = field(default_factory=asyncio.Event)  # its thread's line did
 
 
@@ -85,15 +87,19 @@ class Queue:
 
     def resume(self, turns: Iterable[Turn]) -> None:
         """Turns that another process has left, or this one before a restart."""
-        for turn in turns:
-            if self._is_open and turn.key not in self._entries:
+        for turn in turns if self._is_open else ():
+            entry = self._entries.get(turn.key)
+            if entry is None:
                 self._add(turn, None)
+            elif entry.is_dropped:
+                entry.again = turn
 
     def drop(self, keys: Iterable[TurnKey]) -> None:
         """Turns that another process has taken over: it answers them."""
         for key in keys:
             entry = self._entries.get(key)
             if entry and entry.task:
+                entry.is_dropped = True
                 entry.task.cancel()
 
     def look_again(self, thread: Thread) -> None:
@@ -175,6 +181,8 @@ class Queue:
         if not line:
             del self._lines[entry.turn.thread]
         self.look_again(entry.turn.thread)
+        if entry.again:
+            self.resume([entry.again])
 
     @asynccontextmanager
     async def _turn_come(self, entry: _Entry) -> AsyncIterator[None]:

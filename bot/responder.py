@@ -285,25 +285,25 @@ class Responder:
                 reply.tell(draft, "")
             draft.restart()
             draft.notes = prompt.notes
-            written: list[str] = []  # of which no tokens are reported
+            is_reported = True  # as far as there is anything to report
             try:
                 async with aclosing(self._model.stream(prompt.messages)) as pieces:
                     async for piece in pieces:
                         if isinstance(piece, Delta):
                             await begun
                             meter.saw_delta()
-                            written.append(piece.text)
+                            is_reported = False
                             draft.push(piece.text)
                             if draft.waiting:
                                 reply.tell(draft, "")
                             reply.wake()
                         else:
-                            written.clear()
+                            is_reported = True
                             self._learn(prompt, piece)
                             meter.add(piece)
             finally:
-                if written:
-                    tokens = self._estimate.of("".join(written))
+                if not is_reported:
+                    tokens = self._estimate.of(draft.newest)
                     meter.estimate(input_tokens=prompt.tokens, output_tokens=tokens)
 
         await ask_again(attempt, on_wait)

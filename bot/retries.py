@@ -30,8 +30,8 @@ LONGEST_WAIT = 60.0
 MODEL_ATTEMPTS = 5  # about 15 s of waiting where no Retry-After is given
 MODEL_PATIENCE = 240.0  # seconds; a model that only ever falls silent is not asked for longer
 READ_ATTEMPTS = 5
-# What must land is worth minutes: about 4 of them, the last waits 30 s each.
-SHOW_ATTEMPTS = 12
+# What must land is worth waiting for Slack: half an hour of it, the last waits 30 s each.
+SHOW_PATIENCE = 1800.0  # seconds
 LONGEST_WAIT_TO_SHOW = 300.0  # a last edit is of use even so late; the answer is written
 
 ACCEPT_ATTEMPTS = 3
@@ -58,8 +58,9 @@ async def until_it_lands(call: Callable[[], Awaitable[T]]) -> T:
     """For what Slack must show: posts, last edits, deletions."""
     return await _persist(
         call,
-        attempts=SHOW_ATTEMPTS,
+        attempts=inf,
         on_wait=lambda *_: None,
+        patience=SHOW_PATIENCE,
         longest_wait=LONGEST_WAIT_TO_SHOW,
     )
 
@@ -84,7 +85,8 @@ async def accept_again(call: Callable[[], Awaitable[T]]) -> T:
 
 
 async def until_reachable(call: Callable[[], Awaitable[T]]) -> T:
-    """For the start: without Slack there is nothing else to do but to wait for it."""
+    """For the start, and for the connection over which events come: without it there is nothing
+    else to do but to wait for Slack."""
     return await _persist(
         call,
         attempts=inf,

@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-from slack_sdk.web.async_client import AsyncWebClient
-
-from bot import server, slack
+from bot import server, slack, socket_mode, watchdog
 from bot.app import Intake, bolt_app
 from bot.errors import BotError, CannotStart, SlackRefused
 from bot.logs import event
@@ -72,15 +71,18 @@ async def serve(settings: Settings) -> None:
     """
     stop, hurry = _stop_signals()
     async with AsyncExitStack() as stack:
+        stack.enter_context(watchdog.watching())
         store = await stack.enter_async_context(opened(settings.database_url))
-        door = server.Door(over_http=not settings.uses_socket_mode)
+        door = server.Door(
+            over_http=not settings.uses_socket_mode, is_database_ready=store.is_ready
+        )
         port = await _listen(stack, settings, door)
         starting = asyncio.create_task(_start(stack, settings, store, door, port))
         bot = await _unless_stopped(starting, stop)
         if bot is None:
             return
         await _unless_stopped(asyncio.create_task(bot.membership.ended()), stop)
-        door.is_closing = True
+        door.close()
         await _wind_down(bot, hurry)
 
 
@@ -115,7 +117,7 @@ async def _start(
     client = await stack.enter_async_context(
         slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url)
     )
-    identity = await _patiently(slack.identify, client, "SLACK_BOT_TOKEN")
+    identity = await _accepted(until_reachable(lambda: slack.identify(client)), "SLACK_BOT_TOKEN")
     model = model_of(settings)
     stack.push_async_callback(model.close)
     shares = store.shares(identity.team)
@@ -159,14 +161,9 @@ async def _receive(
     client = await stack.enter_async_context(slack.connected(None, api_url=settings.slack_api_url))
     app = bolt_app(intake, bot, client, signing_secret=settings.slack_signing_secret)
     if settings.slack_app_token:
-        url = await _patiently(
-            lambda client: slack.socket_url(client, settings.slack_app_token or ""),
-            client,
-            "SLACK_APP_TOKEN",
-        )
-        door.is_connected = await stack.enter_async_context(
-            server.socket_mode(app, settings.slack_app_token, url)
-        )
+        address = partial(slack.socket_url, client, settings.slack_app_token)
+        socket = socket_mode.receiving(address, app.async_dispatch, saw_event=door.saw_event)
+        door.socket = await _accepted(stack.enter_async_context(socket), "SLACK_APP_TOKEN")
     door.app = app
 
 
@@ -195,12 +192,10 @@ async def _wind_down(bot: Running, hurry: asyncio.Event) -> None:
     event(log, "bot.stopped")
 
 
-async def _patiently(
-    call: Callable[[AsyncWebClient], Awaitable[T]], client: AsyncWebClient, token_name: str
-) -> T:
-    """Waits for a Slack that cannot be reached, for ever; a wrong token is final."""
+async def _accepted(call: Awaitable[T], token_name: str) -> T:
+    """What Slack gives for a token that it accepts."""
     try:
-        return await until_reachable(lambda: call(client))
+        return await call
     except SlackRefused as error:
         raise CannotStart(
             f"{token_name}: Slack does not accept it ({error.code}). "

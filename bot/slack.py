@@ -114,7 +114,7 @@ async def identify_with_scopes(client: AsyncWebClient) -> tuple[Identity, frozen
 async def socket_url(client: AsyncWebClient, app_token: str) -> str:
     """The address of a new Socket Mode connection."""
     answer = await _translated(client, "apps.connections.open", {"app_token": app_token})
-    return str(answer["url"])
+    return str(answer.get("url"))
 
 
 class SlackChat:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -16,6 +16,7 @@ from bot.store.calls import SharedCalls
 from bot.store.ledger import Ledger
 from bot.store.migrations import upgrade
 from bot.store.replicas import Replica, SoleProcess
+from bot.store.transactions import transaction
 from bot.store.turns import Turns
 
 # Seconds to connect, and for one statement: a database that takes longer counts as lost.
@@ -42,6 +43,13 @@ class Store:
             if self._is_shared
             else SoleProcess(sqlite_path(database_url), self.turns)
         )
+
+    async def is_ready(self) -> bool:
+        """Whether questions can be accepted now."""
+        if self._is_shared:  # its session is looked at each second
+            return self.member.is_alive
+        async with transaction(self._engine) as connection:
+            return await connection.scalar(select(1)) == 1
 
     def shares(self, team: str) -> SharedCalls | None:
         """Slack's limits as all processes share them; None where there can be only one."""

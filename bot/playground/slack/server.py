@@ -135,7 +135,11 @@ class LocalSlack(Screen):
 
     async def __aenter__(self) -> Self:
         self._sockets = Sockets(
-            clock=self.clock, acked=self._acked, changed=self._tell, app_id=APP_ID
+            clock=self.clock,
+            acked=self._acked,
+            changed=self._tell,
+            app_id=APP_ID,
+            faults=self.faults,
         )
         self._deliveries = Deliveries(
             sockets=self._sockets, redelivery_after=self._redelivery_after, changed=self._delivered
@@ -286,9 +290,27 @@ class LocalSlack(Screen):
         """How many Socket Mode connections are open."""
         return len(self._sockets)
 
+    @property
+    def pongs(self) -> int:
+        """How many of our pings, one for each connection, the app has answered."""
+        return self._sockets.pongs
+
+    @property
+    def warned_before(self) -> float:
+        """Seconds between a ``warning`` and the end of the connection."""
+        return self._sockets.warned_before
+
+    @warned_before.setter
+    def warned_before(self, seconds: float) -> None:
+        self._sockets.warned_before = seconds
+
     async def disconnect(self, reason: str = "refresh_requested") -> None:
-        """Ask every connection to come again; all but a ``warning`` also closes it."""
+        """Ask every connection to come again; a ``warning`` ends it later, all others at once."""
         await self._sockets.disconnect(reason)
+
+    def silence_sockets(self) -> None:
+        """All connections stay open, and neither word nor pong comes over them any more."""
+        self._sockets.silence()
 
     async def drop_sockets(self) -> None:
         """Cut all connections without a word."""
@@ -339,10 +361,12 @@ class LocalSlack(Screen):
         ticket = request.query.get("ticket", "")
         if self.faults.refuse_sockets:
             return web.Response(status=503)
+        if self.faults.expire_addresses:
+            return web.Response(status=408)
         if ticket not in self._tickets:
             return web.Response(status=403)
         self._tickets.discard(ticket)  # Slack's URLs open one connection only
-        ws = web.WebSocketResponse(timeout=1.0)
+        ws = web.WebSocketResponse(timeout=1.0, autoping=False)  # a silent one answers no ping
         await ws.prepare(request)
         await self._sockets.serve(Socket(ws, request))
         return ws
