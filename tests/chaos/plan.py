@@ -280,7 +280,7 @@ def _deeds(
         "termination": lambda chance, at, slots: Termination(at, chance.randrange(slots)),
         "freeze": _freeze,
         "slack fault": _slack_fault,
-        "storm": lambda chance, at, _: Storm(at, chance.uniform(5, 15), chance.uniform(0.1, 0.5)),
+        "storm": lambda chance, at, _: Storm(at, chance.uniform(5, 15), chance.uniform(0.3, 0.8)),
         "slowness": lambda chance, at, _: Slowness(at, chance.uniform(5, 15), _latency(chance)),
         "socket": lambda chance, at, _: SocketLoss(at, chance.random() < 0.6),
         "redelivery": lambda chance, at, _: Redelivery(at, chance.randint(1, 40)),

@@ -18,8 +18,7 @@ def lines(run: Run, verdict: Verdict) -> Iterator[str]:
     yield f"{title(plan)}, seed {plan.seed}"
     for name, what in _rows(run, verdict):
         yield f"  {name:<10} {what}"
-    for offence in verdict.offences:
-        yield from _offence_lines(offence, run)
+    yield from _offences(run, verdict.offences)
 
 
 def title(plan: Plan) -> str:
@@ -90,16 +89,18 @@ def _troubles(lines: Iterable[str]) -> Counter[str]:
     return found
 
 
-def _offence_lines(offence: Offence, run: Run) -> Iterator[str]:
-    if offence.asked is None:
-        yield f"  OFFENCE: {offence.what}"
-        return
-    asked = offence.asked
-    yield f"  OFFENCE {asked.question.mark} {offence.what}"
-    yield f"      {asked.turn} in thread {asked.thread_ts}: {asked.question.text}"
-    showings = run.evidence.showings.get(asked.turn, ())
-    for showing in showings[-MOST_CALLS:]:
-        yield f"      {call_line(showing, asked)}"
+def _offences(run: Run, offences: Sequence[Offence]) -> Iterator[str]:
+    """Question by question, with the calls that show it."""
+    by_question: dict[Asked | None, list[str]] = {}
+    for offence in offences:
+        by_question.setdefault(offence.asked, []).append(offence.what)
+    for asked, whats in by_question.items():
+        mark = asked.question.mark if asked else "-"
+        yield from (f"  OFFENCE {mark} {what}" for what in whats)
+        if asked:
+            yield f"      {asked.turn} in thread {asked.thread_ts}: {asked.question.text}"
+            showings = run.evidence.showings.get(asked.turn, ())[-MOST_CALLS:]
+            yield from (f"      {call_line(showing, asked)}" for showing in showings)
 
 
 def call_line(call: Showing, asked: Asked) -> str:
