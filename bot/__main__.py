@@ -1,4 +1,5 @@
-"""The command line: ``serve`` (the default), ``usage``, ``check``, ``playground``.
+"""The command line: ``serve`` (the default), ``usage``, ``budget``, ``forget``, ``check``,
+``playground``.
 
 Each command imports what it needs when it runs: the SDKs together take more than a second.
 """
@@ -16,10 +17,12 @@ from typing import Any
 from dotenv import dotenv_values
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import logs, usage
+from bot import logs
+from bot.commands import Refused, budget, forget, usage
 from bot.errors import CannotStart
-from bot.settings import DEFAULT_DATABASE, Settings, SettingsError, database_url
-from bot.store import opened, sqlite_path
+from bot.settings import Settings, SettingsError, database_url
+from bot.store import opened
+from bot.usage import in_words
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"The bot cannot start. In the environment or .env:\n{problems}")
     except CannotStart as error:
         return _fail(f"The bot cannot start. {error}")
+    except Refused as error:
+        return _fail(str(error))
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
         return _fail(f"DATABASE_URL: the database cannot be used: {reason}")
@@ -66,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     command = commands.add_parser("serve", help="run the bot (the default)")
     command.set_defaults(run=_serve)
-    command = commands.add_parser("usage", help="print tokens and answers per channel")
-    command.set_defaults(run=_usage)
+    for each in (usage, budget, forget):
+        each.add_to(commands)
     command = commands.add_parser("check", help="test the set-up and say what is wrong")
     command.add_argument(
         "--live", metavar="CHANNEL", help="also post into this channel (its id), and clean up"
@@ -105,19 +110,6 @@ def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:  # Windows, PyPy
         return None
     return uvloop.new_event_loop
-
-
-def _usage(_: argparse.Namespace, env: Mapping[str, str]) -> None:
-    async def totals() -> list[usage.Total]:
-        async with opened(database) as store:
-            return await store.ledger.by_channel()
-
-    database = _database(env)
-    path = sqlite_path(database)
-    if not Path(path).exists():  # a report makes no database
-        print(f"No answers are recorded yet: there is no database {path}.")
-    else:
-        print(usage.table(asyncio.run(totals())))
 
 
 def _check(options: argparse.Namespace, env: Mapping[str, str]) -> int:
@@ -194,16 +186,7 @@ def _is_finished(message: Mapping[str, Any]) -> bool:
 async def _newest_record(database: str) -> str:
     async with opened(database) as store:
         record = await store.ledger.newest()
-    return usage.in_words(record) if record else "There is none."
-
-
-def _database(env: Mapping[str, str]) -> str:
-    """Reports need the database and none of the keys."""
-    text = env.get("DATABASE_URL", "").strip()
-    try:
-        return database_url(text) if text else DEFAULT_DATABASE
-    except ValueError as error:
-        raise SettingsError([f"DATABASE_URL {error}"]) from error
+    return in_words(record) if record else "There is none."
 
 
 def _port(text: str) -> int:

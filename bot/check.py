@@ -150,7 +150,7 @@ async def _check_database(settings: Settings, env: Mapping[str, str]) -> Finding
     path = f"{parts.hostname}{parts.path}" if is_shared else sqlite_path(settings.database_url)
     try:
         async with opened(settings.database_url) as store:
-            answers = sum(total.answers for total in await store.ledger.by_channel())
+            answers = (await store.ledger.whole()).answers
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or type(error).__name__
         yield Finding("WRONG", f"DATABASE_URL: {path} cannot be used: {reason}")

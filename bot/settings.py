@@ -3,15 +3,19 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from bot.prices import Prices, known_prices
 from bot.prompt import DEFAULT_SYSTEM_PROMPT
 
 T = TypeVar("T")
 
 OPENAI_URL = "https://api.openai.com/v1"
 SLACK_URL = "https://slack.com/api/"
+
+DEFAULT_MODEL = "gpt-4o-mini"
 
 PLACEHOLDERS = ("xoxb-...", "xapp-...", "sk-...")  # in .env.example, to be filled in
 
@@ -41,7 +45,9 @@ class Settings:
     openai_context_tokens: int
     openai_timeout: float  # seconds of silence
     system_prompt: str
+    prices: Prices = field(repr=False, metadata={"variable": "PRICES_FILE"})
     database_url: str = field(repr=False)  # it may hold a password
+    retention_days: int | None  # None: what is kept is kept for ever
     max_concurrent_answers: int
     host: str
     port: int | None
@@ -83,7 +89,7 @@ class Settings:
             slack_burst=read.optional("SLACK_BURST", _number(0.05, 1), 1.0),
             openai_api_key=read.optional("OPENAI_API_KEY", _key),
             openai_base_url=base_url or OPENAI_URL,
-            openai_model=read.optional("OPENAI_MODEL", str, "gpt-4o-mini"),
+            openai_model=read.optional("OPENAI_MODEL", str, DEFAULT_MODEL),
             openai_temperature=read.optional("OPENAI_TEMPERATURE", _number(0, 2)),
             openai_max_tokens=read.optional("OPENAI_MAX_TOKENS", _whole(0, 1_000_000), 4_000)
             or None,
@@ -92,11 +98,40 @@ class Settings:
             ),
             openai_timeout=read.optional("OPENAI_TIMEOUT", _number(1, 3_600), 120.0),
             system_prompt=read.optional("SYSTEM_PROMPT", str, DEFAULT_SYSTEM_PROMPT),
+            prices=read.optional("PRICES_FILE", _prices, known_prices()),
             database_url=read.optional("DATABASE_URL", database_url, DEFAULT_DATABASE),
+            retention_days=read.optional("RETENTION_DAYS", _whole(1, 36_500)),
             max_concurrent_answers=read.optional("MAX_CONCURRENT_ANSWERS", _whole(1, 10_000), 200),
             host=read.optional("HOST", str, "0.0.0.0"),  # platforms route to any address
             port=port,
             log_level=read.optional("LOG_LEVEL", _level, "INFO"),
+        )
+        if read.problems:
+            raise SettingsError(read.problems)
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """What reports and budgets need: the database, and none of the keys."""
+
+    database_url: str = field(repr=False)
+    slack_bot_token: str | None = field(repr=False)  # for names; None: ids do
+    slack_api_url: str
+    openai_model: str
+    prices: Prices = field(repr=False)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "ReportSettings":
+        """:raises SettingsError: naming every problem, but not that of a token."""
+        read, unheard = _Reader(env), _Reader(env)
+        token = unheard.optional("SLACK_BOT_TOKEN", _token("xoxb-", ""))
+        settings = cls(
+            database_url=read.optional("DATABASE_URL", database_url, DEFAULT_DATABASE),
+            slack_bot_token=token,
+            slack_api_url=read.optional("SLACK_API_URL", _url, SLACK_URL).rstrip("/") + "/",
+            openai_model=read.optional("OPENAI_MODEL", str, DEFAULT_MODEL),
+            prices=read.optional("PRICES_FILE", _prices, known_prices()),
         )
         if read.problems:
             raise SettingsError(read.problems)
@@ -223,6 +258,15 @@ def _host(url: str | None) -> str | None:
         return None
 
 
+def _prices(text: str) -> Prices:
+    try:
+        return known_prices().under(Path(text).read_text(encoding="utf-8"), text)
+    except OSError as error:
+        raise ValueError(f"{text} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{text} is not a text file in UTF-8") from error
+
+
 def _level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
@@ -230,4 +274,4 @@ def _level(text: str) -> str:
 
 
 # Every variable that is read, for .env.example and its test.
-VARIABLES = tuple(f.name.upper() for f in fields(Settings))
+VARIABLES = tuple(f.metadata.get("variable", f.name.upper()) for f in fields(Settings))

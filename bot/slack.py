@@ -117,6 +117,17 @@ async def socket_url(client: AsyncWebClient, app_token: str) -> str:
     return str(answer.get("url"))
 
 
+async def name_of(client: AsyncWebClient, id: str) -> str | None:
+    """What a person or a channel is called. For channels, it needs scopes of its own.
+
+    :raises BotError: Slack does not say.
+    """
+    if id.startswith(("U", "W")):
+        return _name_of_person(await _translated(client, "users.info", {"user": id}))
+    answer = await _translated(client, "conversations.info", {"channel": id})
+    return (answer.get("channel") or {}).get("name")
+
+
 class SlackChat:
     """Fits the protocols `bot.responder.Chat` and `bot.reply.ReplyChat`."""
 
@@ -188,9 +199,10 @@ class SlackChat:
                 include_all_metadata=True,
                 **({"cursor": cursor} if cursor else {}),
             )
+            known = len(messages)
             messages |= {str(message.get("ts")): message for message in answer["messages"]}
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
-            if not cursor:
+            if not cursor or len(messages) == known:  # the latter would go on for ever
                 return list(messages.values())
 
     async def find_reply(
@@ -233,11 +245,8 @@ class SlackChat:
             answer = await self._call("users.info", user=user)
         except BotError:  # an id in its place does no harm
             return
-        person = answer.get("user") or {}
-        profile = person.get("profile") or {}
-        name = profile.get("display_name") or profile.get("real_name") or person.get("name")
-        if name:
-            self._names[user] = str(name)
+        if name := _name_of_person(answer):
+            self._names[user] = name
             if len(self._names) > REMEMBERED_NAMES:
                 self._names.popitem(last=False)
 
@@ -253,6 +262,13 @@ class SlackChat:
             return await _translated(self._client, method, arguments)
         async with budget.turn():
             return await _translated(self._client, method, arguments)
+
+
+def _name_of_person(answer: Mapping[str, Any]) -> str | None:
+    person = answer.get("user") or {}
+    profile = person.get("profile") or {}
+    name = profile.get("display_name") or profile.get("real_name") or person.get("name")
+    return str(name) if name else None
 
 
 async def _translated(

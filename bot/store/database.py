@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.store.calls import SharedCalls
 from bot.store.ledger import Ledger
+from bot.store.limits import Limits
 from bot.store.migrations import upgrade
 from bot.store.replicas import Replica, SoleProcess
+from bot.store.retention import Retention
 from bot.store.transactions import transaction
 from bot.store.turns import Turns
 
@@ -38,6 +40,8 @@ class Store:
         self._is_shared = is_postgres(database_url)
         self.turns = Turns(engine)
         self.ledger = Ledger(engine)
+        self.limits = Limits(engine)
+        self.retention = Retention(engine)
         self.member: Membership = (
             Replica(database_url, self.turns)
             if self._is_shared

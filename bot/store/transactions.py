@@ -32,5 +32,11 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         raise
 
 
+def writing(engine: AsyncEngine) -> AsyncEngine:
+    """For transactions that read before they write: SQLite would refuse those in which another
+    process has written between the two."""
+    return engine.execution_options(begin="BEGIN IMMEDIATE")
+
+
 def unavailable(error: BaseException) -> Unavailable:
     return Unavailable("the database", type(getattr(error, "orig", None) or error).__name__)

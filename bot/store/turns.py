@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.messages import Outcome, Question, Turn, TurnKey, UsageRecord
-from bot.store.ledger import ending, recording
+from bot.store.ledger import ending, record_in
 from bot.store.schema import turns
 from bot.store.transactions import transaction
 
@@ -85,7 +85,7 @@ class Turns:
         """Counts an attempt, and what it is expected to use at least, should this process die."""
         async with transaction(self._engine) as connection:
             await connection.execute(self._mine([turn.key]).values(attempts=record.attempt))
-            await connection.execute(recording(record, connection.dialect.name))
+            await record_in(connection, record)
 
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         """The ``ts`` of the reply's messages as they stand now."""
@@ -101,7 +101,7 @@ class Turns:
         async with transaction(self._engine) as connection:
             await connection.execute(ended)
             if record:
-                await connection.execute(recording(record, connection.dialect.name))
+                await record_in(connection, record)
             elif turn.attempts:
                 await connection.execute(ending(turn, outcome))
             await self._tell(connection, ":".join(turn.thread))
@@ -111,7 +111,7 @@ class Turns:
         async with transaction(self._engine) as connection:
             await connection.execute(self._mine([turn.key]).values(owner=None))
             if record:
-                await connection.execute(recording(record, connection.dialect.name))
+                await record_in(connection, record)
             await self._tell(connection, "")
 
     async def release(self, keys: Collection[TurnKey]) -> None:

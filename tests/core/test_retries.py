@@ -9,7 +9,7 @@ import pytest
 
 from bot import retries
 from bot.errors import KeyRejected, RateLimited, SlackRefused, StreamBroken, Transient, Unavailable
-from bot.retries import ask_again, read_again, until_it_lands
+from bot.retries import ask_again, read_again, until_connected, until_it_lands
 
 DOWN = Unavailable("Slack", "HTTP 503")
 
@@ -259,3 +259,19 @@ async def test_model_that_only_ever_falls_silent_is_given_up_after_some_minutes(
 
     assert calls == 2
     assert asyncio.get_running_loop().time() - began < 300
+
+
+async def test_connection_is_made_again_for_ever_and_within_ten_seconds() -> None:
+    flaky = Flaky(*[DOWN] * 50)
+
+    assert await until_connected(flaky) == "done"
+    for wait, doubled in zip(flaky.waits, [0.75, 1.5, 3.0, 6.0] + [8.0] * 46, strict=True):
+        assert doubled <= wait <= doubled + 1.0
+    assert len(set(flaky.waits)) == 50
+
+
+async def test_connection_is_made_again_when_slack_says_so() -> None:
+    flaky = Flaky(RateLimited("Slack", 3_600.0))
+
+    assert await until_connected(flaky) == "done"
+    assert 3_600 <= flaky.waits[0] <= 3_601

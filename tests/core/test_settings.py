@@ -1,12 +1,14 @@
 """What the operator sets, and what they are told when it is wrong."""
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.messages import Usage
 from bot.prompt import DEFAULT_SYSTEM_PROMPT
 from bot.settings import VARIABLES, Settings, SettingsError, database_url
 
@@ -374,3 +376,40 @@ def test_burst_that_is_no_share_is_complained_about(share: str) -> None:
 def test_a_whole_minute_may_be_spent_at_once_where_nothing_is_said() -> None:
     assert read(SOCKET).slack_burst == 1.0
     assert read(SOCKET, SLACK_BURST=" ").slack_burst == 1.0
+
+
+# -- prices
+
+
+def test_prices_of_a_file_come_over_those_of_the_package(tmp_path: Path) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text('date = 2026-11-01\n[models]\n"local" = { input = 0, output = 0 }\n')
+
+    prices = read(PRICES_FILE=str(file)).prices
+
+    assert prices.cost("local", Usage(1, 0, 1, 0)) == 0
+    assert prices.cost("gpt-4o-mini", Usage(1_000_000, 0, 0, 0)) == Decimal("0.15")
+
+
+def test_a_price_file_that_is_wrong_is_named_with_the_model(tmp_path: Path) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text('date = 2026-11-01\n[models]\n"local" = { input = 0 }\n')
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"\x89PNG")
+
+    assert problems(PRICES_FILE=str(file)) == [
+        f"PRICES_FILE {file}: model 'local' lacks the price of its output"
+    ]
+    assert problems(PRICES_FILE=str(tmp_path)) == [
+        f"PRICES_FILE {tmp_path} cannot be read: Is a directory"
+    ]
+    assert problems(PRICES_FILE=str(picture)) == [
+        f"PRICES_FILE {picture} is not a text file in UTF-8"
+    ]
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "1.5", "a month", "100000"])
+def test_retention_is_a_whole_number_of_days(days: str) -> None:
+    assert read().retention_days is None
+    assert read(RETENTION_DAYS="400").retention_days == 400
+    assert named(RETENTION_DAYS=days) == ["RETENTION_DAYS"]
