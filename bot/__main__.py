@@ -17,7 +17,7 @@ from typing import Any
 from dotenv import dotenv_values
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import logs
+from bot import logs, otel
 from bot.commands import Refused, budget, forget, usage
 from bot.errors import CannotStart
 from bot.settings import Settings, SettingsError, database_url
@@ -62,6 +62,9 @@ def environment() -> Mapping[str, str]:
         values = dotenv_values(Path(".env"))
     except (UnicodeDecodeError, OSError) as error:
         raise SettingsError([f".env cannot be read: {error}"]) from error
+    for name, value in values.items():
+        if name.startswith("OTEL_") and value:  # OpenTelemetry's SDK reads its variables itself
+            os.environ.setdefault(name, value)
     return {**{name: value for name, value in values.items() if value}, **os.environ}
 
 
@@ -96,10 +99,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(_: argparse.Namespace, env: Mapping[str, str]) -> None:
     settings = Settings.from_env(env)
-    logs.configure(settings.log_level)
+    secrets = settings.secrets | otel.secrets(env)
+    logs.configure(settings.log_level, form=settings.log_format, secrets=secrets)
     from bot.serve import serve
 
-    with asyncio.Runner(loop_factory=_event_loop()) as runner:
+    exporting = otel.exporting(env, settings.openai_base_url)
+    with exporting, asyncio.Runner(loop_factory=_event_loop()) as runner:
         runner.run(serve(settings))
 
 

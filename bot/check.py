@@ -307,9 +307,8 @@ class _Trial:
         return ts
 
     async def _find(self, number: int) -> str | None:
-        return await self._chat.find_reply(
-            self._channel, self._root, turn=self._turn, number=number
-        )
+        standing = await self._chat.find_reply(self._channel, self._root, self._turn)
+        return next((ts for ts, part in standing.items() if part == number), None)
 
     async def _read_back(self, ts: str) -> Mapping[str, Any]:
         for message in await self._chat.thread(self._channel, self._root):

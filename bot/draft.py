@@ -16,6 +16,7 @@ LOOKAHEAD = 64
 
 # So many pushed texts become one: each alone takes ten times the room of its letters.
 LOOSE = 64
+
 # What one can see: neither white space nor characters that only join, mark or direct others.
 _VISIBLE = re.compile(r"[^\s\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from bot import history, views
@@ -14,13 +14,10 @@ from bot.errors import (
     BotError,
     EmptyAnswer,
     Interrupted,
-    QuestionGone,
     QuestionTooLong,
     SlackRefused,
     ThreadUnreadable,
-    TooLate,
     Transient,
-    TriedTooOften,
 )
 from bot.gate import blank_question, is_wordless
 from bot.logs import broke, event
@@ -40,19 +37,13 @@ from bot.prompt import Prompt, TokenEstimate, fit, system_message
 from bot.reply import Reply, ReplyChat
 from bot.retries import OnWait, ask_again, read_again, until_it_lands, until_recorded
 from bot.sign import Signs
-from bot.standing import Standing, standing
+from bot.standing import Standing, hopeless, is_too_old, standing
 from bot.turnstile import Closed, Turnstile
 
 log = logging.getLogger(__name__)
 
 # Seconds. A shorter wait is over before its reader has understood the sentence about it.
 NOTICEABLE = 2.0
-
-# A turn is begun no more often than this: it may be what its processes died of.
-MOST_ATTEMPTS = 4
-
-# After this long nobody waits for the answer any more.
-OLDEST = timedelta(hours=1)
 
 
 class Chat(ReplyChat, Protocol):
@@ -125,44 +116,41 @@ class Responder:
         stands of it in its thread is read, and the answer takes its place.
         """
         if question:
-            await self._answer(turn, question, Draft())
-            return
-        event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts, begun=turn.attempts)
-        found, error = await self._find(turn)
-        is_gone = not (found.question or found.reply or error)
-        if is_gone or (found.is_whole and not found.surplus):
-            await self._finish(turn, "complete" if found.is_whole else "stopped", None)
+            await self._answer(turn, question)
         else:
-            outcome = error.outcome if error else "complete"
-            await self._answer(turn, *_resumed(turn, found, error), outcome=outcome)
+            event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts)
+            await self._resume(turn)
+
+    async def _resume(self, turn: Turn) -> None:
+        found, error = await self._find(turn)
+        question = found.question or blank_question(turn)
+        if found.is_whole:
+            meter = Meter(turn, self._model.name, _now(), outcome="complete")
+            await self._show(self._reply(turn, question).tidy(found), meter)
+            await self._close(meter, None)
+        elif found.question or found.reply or error:
+            await self._answer(turn, question, found, error)
+        else:  # it was deleted, and nothing stands there
+            await self._finish(turn, "stopped", None)
 
     async def _answer(
         self,
         turn: Turn,
         question: Question,
-        draft: Draft,
         found: Standing | None = None,
-        *,
-        outcome: Outcome = "complete",
+        error: BotError | None = None,
     ) -> None:
-        """``outcome`` is that of a draft which has ended already."""
-        meter = Meter(turn, self._model.name, _now())
-        reply = Reply(
-            question,
-            self._chat,
-            self._turnstile,
-            self._signs,
-            on_messages=lambda messages: self._note(turn, messages),
-        )
+        """``found`` is what people already see; with an ``error`` it only ends, and says why."""
+        meter, draft = Meter(turn, self._model.name, _now()), Draft()
+        reply = self._reply(turn, question)
         if found:
+            draft.push(join([message.text for message in found.reply]))
             reply.adopt(found, draft)
-        if not draft.ended and is_wordless(question, self._bot):
-            draft.end(views.wordless(question))
-        if draft.ended:
-            meter.outcome = outcome
-            await self._show(reply, draft, meter)
-            if not meter.is_handed_over:
-                await self._finish(turn, meter.outcome, None)
+        if error or is_wordless(question, self._bot):
+            draft.end(error.sentence if error else views.wordless(question))
+            meter.outcome = error.outcome if error else "complete"
+            await self._show(reply.follow(draft), meter)
+            await self._close(meter, None)
             return
         draft.restart()
         writing = asyncio.create_task(self._write(question, draft, reply, meter))
@@ -171,12 +159,21 @@ class Responder:
         if self._is_interrupted:
             writing.cancel()
         try:
-            await self._show(reply, draft, meter)
+            await self._show(reply.follow(draft), meter)
         finally:
             del self._writing[question.key]
             writing.cancel()  # nobody sees what it would still write
             await asyncio.wait({writing})
-            await self._record(turn, meter, ended=reply.whole_at or _now())
+            await self._close(meter, meter.record(ended=reply.whole_at or _now()))
+
+    def _reply(self, turn: Turn, question: Question) -> Reply:
+        return Reply(
+            question,
+            self._chat,
+            self._turnstile,
+            self._signs,
+            on_messages=lambda messages: self._note(turn, messages),
+        )
 
     def interrupt(self) -> None:
         """Ends all answers where they are, also those to come; each says so in its thread."""
@@ -189,22 +186,27 @@ class Responder:
     async def _find(self, turn: Turn) -> tuple[Standing, BotError | None]:
         """What stands of it; and why there is no point in going on, if there is none."""
         try:
-            thread = await until_it_lands(
-                lambda: self._chat.thread(turn.key.channel, turn.thread_ts)
-            )
+            found = standing(await self._thread_of(turn), turn, self._bot)
         except SlackRefused as refused:
             gone = refused.code == "thread_not_found"
             return Standing(None), None if gone else ThreadUnreadable(str(refused))
         except Transient as error:
             return Standing(None), error
-        found = standing(thread, turn, self._bot)
-        if found.is_whole:
-            return found, None
-        if turn.attempts >= MOST_ATTEMPTS:
-            return found, TriedTooOften()
-        if datetime.now(UTC) - turn.accepted_at > OLDEST:
-            return found, TooLate()
-        return found, QuestionGone() if found.reply and not found.question else None
+        except Exception as error:
+            broke(log, "thread.broke", error, channel=turn.key.channel)
+            return Standing(None), BotError()
+        return found, hopeless(found, turn, datetime.now(UTC))
+
+    async def _thread_of(self, turn: Turn) -> list[dict[str, Any]]:
+        """However long Slack is away, as long as the answer matters."""
+        while True:
+            try:
+                return await until_it_lands(
+                    lambda: self._chat.thread(turn.key.channel, turn.thread_ts)
+                )
+            except Transient:
+                if is_too_old(turn, datetime.now(UTC)):
+                    raise
 
     # -- the model's side
 
@@ -232,7 +234,8 @@ class Responder:
             prompt = self._fit(messages, prompt.tokens // 2)
             await self._stream(prompt, draft, reply, meter, tell, begun)
         finally:
-            await begun  # or it would be written after the end
+            begun.cancel()  # where nothing came; the end says all that it would
+            await asyncio.gather(begun, return_exceptions=True)
         if draft.is_blank:
             raise EmptyAnswer
 
@@ -332,10 +335,10 @@ class Responder:
 
     # -- Slack's side
 
-    async def _show(self, reply: Reply, draft: Draft, meter: Meter) -> None:
+    async def _show(self, showing: Awaitable[None], meter: Meter) -> None:
         channel = meter.turn.key.channel
         try:
-            await reply.follow(draft)
+            await showing
         except (asyncio.CancelledError, Closed) as error:
             meter.is_handed_over = True
             meter.ended("stopped")
@@ -363,41 +366,28 @@ class Responder:
         self._notes.add(task)
         task.add_done_callback(self._notes.discard)
 
-    async def _record(self, turn: Turn, meter: Meter, *, ended: float) -> None:
-        record = meter.record(ended=ended)
-        event(log, "answer.finished", **record.fields())
+    async def _close(self, meter: Meter, record: UsageRecord | None) -> None:
+        if record:
+            event(log, "answer.finished", **record.fields())
         if meter.is_handed_over:
-            await self._suspend(turn, record)
+            await self._suspend(meter.turn, record)
         else:
-            await self._finish(turn, meter.outcome, record)
+            await self._finish(meter.turn, meter.outcome, record)
 
     async def _finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> None:
         """Not lost with the database: until it is back, the turn is not over."""
         try:
             await until_recorded(lambda: self._turns.finish(turn, outcome, record))
         except Exception as error:
-            # The answer stands; the line in the log still holds its numbers.
             broke(log, "turn.not_recorded", error)
+            if record:  # the line in the log holds its numbers; the thread's next are not to wait
+                await self._finish(turn, outcome, None)
 
-    async def _suspend(self, turn: Turn, record: UsageRecord) -> None:
+    async def _suspend(self, turn: Turn, record: UsageRecord | None) -> None:
         try:
             await self._turns.suspend(turn, record)
         except Exception as error:  # whoever finds this process gone takes the turn all the same
             broke(log, "turn.not_recorded", error)
-
-
-def _resumed(
-    turn: Turn, found: Standing, error: BotError | None
-) -> tuple[Question, Draft, Standing]:
-    """What `_answer` needs to go on: the question, and a draft of what people already see."""
-    draft = Draft()
-    draft.push(join([message.text for message in found.reply]))
-    if error:
-        event(log, "turn.given_up", level=logging.WARNING, ts=turn.key.ts, reason=error)
-        draft.end(error.sentence)
-    elif found.is_whole:  # but for messages that are to be deleted
-        draft.end()
-    return found.question or blank_question(turn), draft, found
 
 
 def _log_failure(error: BaseException) -> None:

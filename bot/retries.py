@@ -35,9 +35,6 @@ READ_ATTEMPTS = 5
 SHOW_PATIENCE = 1800.0  # seconds
 LONGEST_WAIT_TO_SHOW = 300.0  # a last edit is of use even so late; the answer is written
 
-ACCEPT_ATTEMPTS = 3
-ACCEPT_PATIENCE = 1.0  # seconds after which no further attempt is begun
-
 JITTER = 1.0  # seconds at the most, beyond a Retry-After that many were given at once
 
 _doubling = wait_exponential_jitter(multiplier=0.75, exp_base=2, max=30, jitter=0.5)
@@ -71,18 +68,6 @@ async def until_recorded(call: Callable[[], Awaitable[T]]) -> T:
     """For the database: what was promised is written down, however long it is away."""
     return await _persist(
         call, attempts=inf, on_wait=lambda *_: None, log_as="database.away", doubling=_soon
-    )
-
-
-async def accept_again(call: Callable[[], Awaitable[T]]) -> T:
-    """For a question that is to be acknowledged within Slack's 3 seconds, or not at all."""
-    return await _persist(
-        call,
-        attempts=ACCEPT_ATTEMPTS,
-        on_wait=lambda *_: None,
-        patience=ACCEPT_PATIENCE,
-        log_as="database.away",
-        doubling=_soon,
     )
 
 

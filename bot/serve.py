@@ -12,8 +12,9 @@ from typing import TypeVar
 from bot import server, slack, socket_mode, watchdog
 from bot.app import Intake, bolt_app
 from bot.errors import BotError, CannotStart, SlackRefused
-from bot.logs import event
+from bot.logs import event, heard_by
 from bot.messages import Identity, Turn, TurnKey
+from bot.metrics import Metrics, Moment, shown
 from bot.openai_model import OpenAIModel
 from bot.pacing import Limits, Pacer
 from bot.queue import Queue, Tell
@@ -63,10 +64,28 @@ class Running:
         self.turnstile.resume()
 
 
+@dataclass
+class View:
+    """What ``/metrics`` shows of the moment, also before the bot runs."""
+
+    door: server.Door
+    queue: Queue | None = None
+
+    async def look(self) -> Moment:
+        health = await self.door.health()
+        socket = self.door.socket
+        return Moment(
+            running=self.queue.running if self.queue else 0,
+            waiting=self.queue.waiting if self.queue else 0,
+            is_receiving=self.door.app is not None and (socket is None or socket.is_connected),
+            is_database_ready=health["database"],
+        )
+
+
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT.
 
-    :raises CannotStart: Slack refuses a token, the port is taken, or another process serves on
+    :raises CannotStart: Slack refuses a token, a port is taken, or another process serves on
         the same SQLite file.
     """
     stop, hurry = _stop_signals()
@@ -76,11 +95,14 @@ async def serve(settings: Settings) -> None:
         door = server.Door(
             over_http=not settings.uses_socket_mode, is_database_ready=store.is_ready
         )
+        view = View(door)
+        await _count(stack, settings, view)
         port = await _listen(stack, settings, door)
         starting = asyncio.create_task(_start(stack, settings, store, door, port))
         bot = await _unless_stopped(starting, stop)
         if bot is None:
             return
+        view.queue = bot.queue
         await _unless_stopped(asyncio.create_task(bot.membership.ended()), stop)
         door.close()
         await _wind_down(bot, hurry)
@@ -110,6 +132,22 @@ async def _listen(stack: AsyncExitStack, settings: Settings, door: server.Door) 
         ) from error
 
 
+async def _count(stack: AsyncExitStack, settings: Settings, view: View) -> None:
+    """From the start, so that a bot that waits for Slack can be seen to."""
+    host, port = settings.metrics_host, settings.metrics_port
+    if port is None:
+        return
+    metrics = Metrics(settings.openai_base_url)
+    stack.enter_context(heard_by(metrics.hear))
+    try:
+        port = await stack.enter_async_context(shown(metrics, view.look, host=host, port=port))
+    except OSError as error:
+        raise CannotStart(
+            f"METRICS_PORT {port} cannot be had on METRICS_HOST {host}: {error.strerror}."
+        ) from error
+    event(log, "metrics.shown", host=host, port=port)
+
+
 async def _start(
     stack: AsyncExitStack, settings: Settings, store: Store, door: server.Door, port: int | None
 ) -> Running:
@@ -137,8 +175,8 @@ async def _start(
         store.turns, responder.answer, _whisper(chat), at_once=settings.max_concurrent_answers
     )
     bot = Running(Intake(identity, accept=queue.accept), queue, responder, turnstile, store.member)
-    await store.member.join(bot)
     stack.push_async_callback(store.member.leave)
+    await store.member.join(bot)
     await _receive(stack, settings, identity, bot.intake, door)
     mode = "Socket Mode" if settings.uses_socket_mode else "HTTP"
     event(log, "bot.started", mode=mode, port=port, bot=identity.name, team=identity.team)
@@ -182,6 +220,7 @@ async def _wind_down(bot: Running, hurry: asyncio.Event) -> None:
     or wait for the next start and say so."""
     bot.intake.close()
     event(log, "bot.stopping")
+    await bot.membership.take_nothing_more()
     await bot.queue.close()
     if not await _unless_stopped(asyncio.create_task(bot.queue.finished(within=DRAIN)), hurry):
         if await bot.membership.others():  # they go on at once; nobody needs to read of it

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+from bot.logs import Format
 from bot.prices import Prices, known_prices
 from bot.prompt import DEFAULT_SYSTEM_PROMPT
 
@@ -18,6 +19,9 @@ SLACK_URL = "https://slack.com/api/"
 DEFAULT_MODEL = "gpt-4o-mini"
 
 PLACEHOLDERS = ("xoxb-...", "xapp-...", "sk-...")  # in .env.example, to be filled in
+
+# Characters. A shorter secret (a key like "none") would strike words out of the log that are none.
+SHORTEST_SECRET = 8
 
 
 class SettingsError(Exception):
@@ -51,12 +55,27 @@ class Settings:
     max_concurrent_answers: int
     host: str
     port: int | None
+    metrics_host: str
+    metrics_port: int | None  # None: no metrics are counted
     log_level: str
+    log_format: Format
 
     @property
     def uses_socket_mode(self) -> bool:
         """Socket Mode wins where both are set up."""
         return self.slack_app_token is not None
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What no log may show, by its value."""
+        password = urlsplit(self.database_url).password or ""
+        query = parse_qsl(urlsplit(self.openai_base_url).query)
+        found = {
+            *(self.slack_bot_token, self.slack_app_token, self.slack_signing_secret),
+            *(self.openai_api_key, password, unquote(password)),
+            *(value for _, value in query),
+        }
+        return frozenset(each for each in found if each and len(each) >= SHORTEST_SECRET)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -104,7 +123,10 @@ class Settings:
             max_concurrent_answers=read.optional("MAX_CONCURRENT_ANSWERS", _whole(1, 10_000), 200),
             host=read.optional("HOST", str, "0.0.0.0"),  # platforms route to any address
             port=port,
+            metrics_host=read.optional("METRICS_HOST", str, "127.0.0.1"),
+            metrics_port=read.optional("METRICS_PORT", _whole(0, 65_535)),
             log_level=read.optional("LOG_LEVEL", _level, "INFO"),
+            log_format=read.optional("LOG_FORMAT", _format, "text"),
         )
         if read.problems:
             raise SettingsError(read.problems)
@@ -271,6 +293,15 @@ def _level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
     return text.upper()
+
+
+def _format(text: str) -> Format:
+    match text.lower():
+        case "text":
+            return "text"
+        case "json":
+            return "json"
+    raise ValueError("must be text or json")
 
 
 # Every variable that is read, for .env.example and its test.

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -16,9 +16,12 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import views
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
-from bot.history import reply_tag
+from bot.logs import event
 from bot.messages import Identity, TurnKey
+from bot.standing import part_of
 from bot.turnstile import Budget, Shares
+
+log = logging.getLogger(__name__)
 
 # Seconds for one whole call. Slack answers most in a tenth of one.
 CALL_TIMEOUT = 15.0
@@ -205,23 +208,11 @@ class SlackChat:
             if not cursor or len(messages) == known:  # the latter would go on for ever
                 return list(messages.values())
 
-    async def find_reply(
-        self,
-        channel: str,
-        thread_ts: str,
-        *,
-        turn: TurnKey,
-        number: int,
-        given_up: Collection[str] = (),
-    ) -> str | None:
-        for message in await self.thread(channel, thread_ts):
-            tag = reply_tag(message, self._bot)
-            ts = str(message.get("ts"))
-            if not tag or ts in given_up:
-                continue
-            if tag.get("turn") == str(turn) and tag.get("part") == number:
-                return ts
-        return None
+    async def find_reply(self, channel: str, thread_ts: str, turn: TurnKey) -> dict[str, int]:
+        """All messages of that turn's reply that stand in the thread: by ``ts``, which part."""
+        thread = await self.thread(channel, thread_ts)
+        parts = ((str(message.get("ts")), part_of(message, turn, self._bot)) for message in thread)
+        return {ts: part for ts, part in parts if part is not None}
 
     async def names(self, users: Iterable[str]) -> dict[str, str]:
         """The display names of those whose name can be had; looked up once, then remembered."""
@@ -282,15 +273,46 @@ async def _response(
 ) -> AsyncSlackResponse:
     # The SDK's method of that name knows which calls Slack takes as JSON and which as a form.
     call = getattr(client, method.replace(".", "_"))
-    try:
-        async with asyncio.timeout(SHOWING_TIMEOUT if method in SHOWING else CALL_TIMEOUT):
-            response: AsyncSlackResponse = await call(**arguments)
-    except SlackApiError as error:
-        raise translate(method, error) from error
-    # TimeoutError is an OSError; the last two are how the SDK trips over what is no JSON object.
-    except (aiohttp.ClientError, OSError, AttributeError, ValueError) as error:
-        raise Unavailable("Slack", f"{method}: {type(error).__name__}") from error
+    with _told(method):
+        try:
+            async with asyncio.timeout(SHOWING_TIMEOUT if method in SHOWING else CALL_TIMEOUT):
+                response: AsyncSlackResponse = await call(**arguments)
+        except SlackApiError as error:
+            raise translate(method, error) from error
+        # TimeoutError is an OSError; the last two: the SDK trips over what is no JSON object.
+        except (aiohttp.ClientError, OSError, AttributeError, ValueError) as error:
+            raise Unavailable("Slack", f"{method}: {type(error).__name__}") from error
     return response
+
+
+@contextmanager
+def _told(method: str) -> Iterator[None]:
+    """When the call is over, the event ``slack.called`` tells of it."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    def tell(error: str | None) -> None:
+        seconds = loop.time() - began
+        event(log, "slack.called", level=logging.DEBUG, method=method, seconds=seconds, error=error)
+
+    try:
+        yield
+    except BaseException as error:
+        tell(_code(error))
+        raise
+    tell(None)
+
+
+def _code(error: BaseException) -> str:
+    """Slack's code for it, or one like those."""
+    match error:
+        case SlackRefused():
+            return error.code
+        case RateLimited():
+            return "ratelimited"
+        case Unavailable():
+            return "unavailable"
+    return type(error).__name__
 
 
 def _data(response: AsyncSlackResponse) -> Mapping[str, Any]:

@@ -15,7 +15,6 @@ UNSAID_RETRY_AFTER = 10.0
 # Seconds between two looks at a budget that only answers can free.
 MOMENT = 0.5
 
-
 # Seconds after which a draw is tried again that failed because the database is away.
 DRAW_AGAIN = 0.5
 
@@ -95,17 +94,18 @@ class Turnstile:
         :raises Late: a last edit could not be made in time.
         :raises Closed: nobody is let through any more.
         """
-        await self._enter(claim, call)
         try:
-            yield
-        except RateLimited as error:
-            await self._refused(claim, call, error.retry_after or UNSAID_RETRY_AFTER)
-            raise
-        except BaseException:
-            self._pacer.answered(claim, call, _now())
-            raise
-        else:
-            self._pacer.answered(claim, call, _now())
+            await self._enter(claim, call)
+            try:
+                yield
+            except RateLimited as error:
+                await self._refused(claim, call, error.retry_after or UNSAID_RETRY_AFTER)
+                raise
+            except BaseException:
+                self._pacer.answered(claim, call, _now())
+                raise
+            else:
+                self._pacer.answered(claim, call, _now())
         finally:
             self.turn()
 
@@ -128,21 +128,21 @@ class Turnstile:
                 self._pacer.returned(claim, call)
             claim.wants = None
             self._waiting.pop(claim, None)
-            self.turn()
             raise
 
     async def _draw(self, shares: Shares, claim: Claim, call: Call) -> bool:
         """Whether what the pacer grants is there: another process may have been first."""
         windows = self._pacer.windows(claim, call)
-        drawn = None
+        drawn, is_granted = None, False
         try:
             drawn = await _drawn(shares, windows, kept_back=self._pacer.kept_back)
+            is_granted = drawn.is_granted and not (self._is_paused or self._is_closed)
         finally:
-            if drawn is None or not drawn.is_granted:
+            if not is_granted:
                 self._pacer.returned(claim, call)
         self._pacer.kept_elsewhere = drawn.kept_elsewhere
         _adopt(windows, drawn)
-        return drawn.is_granted
+        return is_granted
 
     async def _refused(self, claim: Claim, call: Call, retry_after: float) -> None:
         held = self._pacer.refused(claim, call, _now(), retry_after=retry_after)

@@ -1,6 +1,7 @@
 """The bot as an operator starts it: a process with a clean environment, and local servers."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -30,9 +31,12 @@ class BotProcess:
         return "\n".join(self.lines)
 
     def events(self, name: str) -> list[dict[str, str]]:
-        """The fields of all log lines of one event."""
+        """The fields of all log lines of one event, in text or JSON."""
+        in_json = [json.loads(line) for line in self.lines if line.startswith('{"time"')]
         found = [line for line in self.lines if f" {name} " in f"{line} "]
-        return [dict(re.findall(r"(\w+)=('[^']*'|\S+)", line)) for line in found]
+        return [line for line in in_json if line["event"] == name] + [
+            dict(re.findall(r"(\w+)=('[^']*'|\S+)", line)) for line in found
+        ]
 
     async def says(self, name: str) -> None:
         """Waits for a log line of that event."""

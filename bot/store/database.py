@@ -18,7 +18,7 @@ from bot.store.limits import Limits
 from bot.store.migrations import upgrade
 from bot.store.replicas import Replica, SoleProcess
 from bot.store.retention import Retention
-from bot.store.transactions import transaction
+from bot.store.transactions import LOST, transaction
 from bot.store.turns import Turns
 
 # Seconds to connect, and for one statement: a database that takes longer counts as lost.
@@ -43,7 +43,7 @@ class Store:
         self.limits = Limits(engine)
         self.retention = Retention(engine)
         self.member: Membership = (
-            Replica(database_url, self.turns)
+            Replica(database_url, engine, self.turns)
             if self._is_shared
             else SoleProcess(sqlite_path(database_url), self.turns)
         )
@@ -68,13 +68,18 @@ async def opened(database_url: str) -> AsyncIterator[Store]:
     """
     engine = await _engine(database_url)
     try:
-        async with engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
-            await connection.run_sync(upgrade)
+        await _upgrade(engine)
         yield Store(database_url, engine)
-    except (OSError, asyncpg.PostgresError) as error:  # of a connection that was never made
-        raise DBAPIError(None, None, error) from error
     finally:
         await engine.dispose()
+
+
+async def _upgrade(engine: AsyncEngine) -> None:
+    try:
+        async with engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
+            await connection.run_sync(upgrade)
+    except LOST as error:  # of a connection that was never made
+        raise DBAPIError(None, None, error) from error
 
 
 def is_postgres(database_url: str) -> bool:
@@ -102,11 +107,14 @@ async def _engine(database_url: str) -> AsyncEngine:
             async_creator=lambda: connect(database_url),
             pool_size=CONNECTIONS,
             max_overflow=CONNECTIONS,
+            pool_timeout=STATEMENT_WITHIN,
             pool_use_lifo=True,
         )
     await asyncio.to_thread(_prepare_file, sqlite_path(database_url))
     # One connection: SQLite takes one writer, and a queue here is fairer than its busy time-out.
-    engine = create_async_engine(database_url, pool_size=1, max_overflow=0)
+    engine = create_async_engine(
+        database_url, pool_size=1, max_overflow=0, pool_timeout=STATEMENT_WITHIN
+    )
     event.listen(engine.sync_engine, "connect", _set_pragmas)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine

@@ -413,3 +413,35 @@ def test_retention_is_a_whole_number_of_days(days: str) -> None:
     assert read().retention_days is None
     assert read(RETENTION_DAYS="400").retention_days == 400
     assert named(RETENTION_DAYS=days) == ["RETENTION_DAYS"]
+
+
+# -- what operators see
+
+
+def test_metrics_are_off_and_stay_on_this_machine_unless_told_otherwise() -> None:
+    assert (read().metrics_port, read().metrics_host) == (None, "127.0.0.1")
+    assert read(METRICS_PORT="9464", METRICS_HOST="0.0.0.0").metrics_port == 9464
+
+
+def test_log_format_is_text_or_json() -> None:
+    assert read().log_format == "text"
+    assert read(LOG_FORMAT="JSON").log_format == "json"
+    assert problems(LOG_FORMAT="xml", METRICS_PORT="many") == [
+        "METRICS_PORT must be a whole number from 0 to 65,535",
+        "LOG_FORMAT must be text or json",
+    ]
+
+
+def test_secrets_are_all_that_a_log_must_not_show() -> None:
+    values = read(
+        HTTP,
+        OPENAI_API_KEY="gsk_1234",
+        OPENAI_BASE_URL="https://llm.example/v1?code=hunter2%21&v=1",
+        DATABASE_URL="postgresql://bot:p%40ssword@db/bot",
+    )
+
+    assert values.secrets == {BOT_TOKEN, SECRET, "gsk_1234", "hunter2!", "p%40ssword", "p@ssword"}
+
+
+def test_a_key_that_is_a_common_word_is_no_secret() -> None:
+    assert "none" not in read(OPENAI_API_KEY="none").secrets

@@ -62,6 +62,9 @@ class Desk:
         await self.may_accept.wait()
         return turn
 
+    async def mine(self, key: TurnKey) -> Turn | None:
+        return await self._turns.mine(key)
+
     async def is_next(self, turn: Turn) -> bool:
         return await self._turns.is_next(turn)
 

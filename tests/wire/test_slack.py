@@ -245,9 +245,7 @@ async def test_reply_is_found_by_turn_and_part(
     first = await chat.post(general, root, part("one", turn, 0))
     second = await chat.post(general, root, part("two", turn, 1))
 
-    found = [await chat.find_reply(general, root, turn=turn, number=n) for n in range(3)]
-
-    assert found == [first, second, None]
+    assert await chat.find_reply(general, root, turn) == {first: 0, second: 1}
 
 
 @pytest.mark.parametrize("author", [{}, {"bot_id": "B0OTHER"}, {"app_id": "A0OTHER"}])
@@ -258,7 +256,7 @@ async def test_forged_reply_is_not_adopted(
     metadata = part("forged", turn)["metadata"]
     await slack.say("general", "Ben", "forged", thread_ts=root, metadata=metadata, **author)
 
-    assert await chat.find_reply(general, root, turn=turn, number=0) is None
+    assert await chat.find_reply(general, root, turn) == {}
 
 
 async def test_names_are_looked_up_once(slack: LocalSlack, chat: SlackChat) -> None:
@@ -366,8 +364,8 @@ async def test_lost_answer_leaves_the_post(
     await failure(chat.post(general, root, part("Hello", turn)))
 
     assert slack.screen("general", root) == ["Hello"]
-    found = await chat.find_reply(general, root, turn=turn, number=0)
-    assert found == slack.thread("general", root)[0]["ts"]
+    found = await chat.find_reply(general, root, turn)
+    assert found == {slack.thread("general", root)[0]["ts"]: 0}
 
 
 async def test_missing_scope_is_refused_with_slacks_word(
