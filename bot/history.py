@@ -23,11 +23,12 @@ def chat_messages(
 ) -> list[ChatMessage]:
     """The thread up to the question, oldest first; the question itself is the last.
 
+    An answer counts where its question does: it may have come when this one was asked already.
     Only this bot's own answers are ``assistant``; everybody else, other bots too, is a named
     ``user``. The several messages of one long answer become one, at the place of the first.
     """
     names = unique_names(names, bot)
-    earlier = [message for message in thread if _ts(message) < _seconds(question.ts)]
+    earlier = [message for message in thread if _asked(message, bot) < _seconds(question.ts)]
     spoken: list[ChatMessage] = []
     for said in _join_parts(earlier, bot):
         if isinstance(said, str):
@@ -178,6 +179,13 @@ def _blocks(message: SlackMessage) -> list[Mapping[str, Any]]:
 
 def _one_line(name: str) -> str:
     return " ".join(name.split())[:120]
+
+
+def _asked(message: SlackMessage, bot: Identity) -> tuple[int, int]:
+    """When a message was written; of the bot's answers, the question."""
+    tag = reply_tag(message, bot)
+    turn = str(tag.get("turn")) if tag else ""
+    return _seconds(turn.rpartition(":")[2]) if turn else _ts(message)
 
 
 def _ts(message: SlackMessage) -> tuple[int, int]:

@@ -117,7 +117,9 @@ class Reply:
         parts = draft.parts()
         for number, found in enumerate(standing.reply):
             part = parts[number] if number < len(parts) else None
-            is_shown = part is not None and part.text == found.text
+            # What ends now with a sentence shows neither that nor that it is the last.
+            ends_now = part is not None and part.is_last and not standing.is_whole
+            is_shown = part is not None and part.text == found.text and not ends_now
             self._messages.append(_Message(found.ts, part if is_shown else None))
         # The last post of that process may come to stand there yet.
         self._messages.append(_Message())
