@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -43,6 +43,8 @@ from bot.standing import Standing, hopeless, is_too_old, standing
 from bot.turnstile import Closed, Turnstile
 
 log = logging.getLogger(__name__)
+
+Thread = Sequence[Mapping[str, Any]]  # its messages as Slack gives them
 
 # Seconds. A shorter wait is over before its reader has understood the sentence about it.
 NOTICEABLE = 2.0
@@ -160,7 +162,7 @@ class Responder:
         reply = self._reply(turn, question)
         if found:
             draft.push(join([message.text for message in found.reply]))
-            reply.adopt(found, draft)
+            reply.adopt(found, draft, was_begun=turn.attempts > 0)
         is_blank = is_wordless(question, self._bot)
         if not (error or is_blank or turn.attempts):  # what has begun may end
             error = await self._refusal(turn)
@@ -174,7 +176,8 @@ class Responder:
             await self._close(meter, None)
             return
         draft.restart()
-        writing = asyncio.create_task(self._write(question, draft, reply, meter))
+        thread = found.thread if found else None
+        writing = asyncio.create_task(self._write(question, thread, draft, reply, meter))
         self._writing[question.key] = writing
         writing.add_done_callback(lambda task: self._end(task, draft, reply, meter))
         if self._is_interrupted:
@@ -226,7 +229,7 @@ class Responder:
             return Standing(None), BotError()
         return found, hopeless(found, turn, datetime.now(UTC))
 
-    async def _thread_of(self, turn: Turn) -> list[dict[str, Any]]:
+    async def _thread_of(self, turn: Turn) -> Thread:
         """However long Slack is away, as long as the answer matters."""
         while True:
             try:
@@ -239,7 +242,14 @@ class Responder:
 
     # -- the model's side
 
-    async def _write(self, question: Question, draft: Draft, reply: Reply, meter: Meter) -> None:
+    async def _write(
+        self,
+        question: Question,
+        thread: Thread | None,
+        draft: Draft,
+        reply: Reply,
+        meter: Meter,
+    ) -> None:
         def tell(error: Transient, seconds: float) -> None:
             if seconds >= NOTICEABLE:
                 reply.tell(draft, f"{error.waiting}, next try in {int(seconds)} s")
@@ -250,7 +260,7 @@ class Responder:
 
         slow = asyncio.get_running_loop().call_later(NOTICEABLE, tell_slow)
         try:
-            messages = await self._messages(question, tell)
+            messages = await self._messages(question, thread, tell)
         finally:
             slow.cancel()
         if draft.waiting:
@@ -272,10 +282,13 @@ class Responder:
         record = meter.foreboding(prompt.tokens)
         await until_recorded(lambda: self._turns.begin(meter.turn, record))
 
-    async def _messages(self, question: Question, on_wait: OnWait) -> list[ChatMessage]:
+    async def _messages(
+        self, question: Question, thread: Thread | None, on_wait: OnWait
+    ) -> list[ChatMessage]:
         """The system prompt and the thread, the question last."""
-        thread: list[dict[str, Any]] = []
-        if not question.opens_thread:
+        if question.opens_thread:
+            thread = []
+        elif thread is None:
             thread = await self._read_thread(question, on_wait)
         people = history.people(thread, question, self._bot)
         names = history.unique_names(await self._chat.names(people), self._bot)
@@ -288,7 +301,7 @@ class Responder:
         )
         return [system, *history.chat_messages(thread, question, self._bot, names)]
 
-    async def _read_thread(self, question: Question, on_wait: OnWait) -> list[dict[str, Any]]:
+    async def _read_thread(self, question: Question, on_wait: OnWait) -> Thread:
         try:
             return await read_again(
                 lambda: self._chat.thread(question.channel, question.thread_ts), on_wait
