@@ -39,6 +39,9 @@ SCOPES: Mapping[str, str] = {
 # The README says how to do without.
 DISPENSABLE = frozenset({"assistant:write"})
 
+# What the manifest leaves out, and the README says how to add.
+OPTIONAL_SCOPES: Mapping[str, str] = {"files:read": "read the files that people attach"}
+
 # Variables that platforms set whose disks do not outlive a restart.
 THROW_AWAY_DISKS: Mapping[str, str] = {
     "DYNO": "Heroku",
@@ -97,8 +100,14 @@ async def _check_bot_token(client: AsyncWebClient) -> tuple[Identity | None, lis
         )
         for scope in sorted(set(SCOPES) - granted)
     ]
+    optional = [
+        Finding("note", f"Scope {scope} is not granted, so the bot does not {purpose}")
+        for scope, purpose in OPTIONAL_SCOPES.items()
+        if scope not in granted
+    ]
     token = Finding("ok", f"SLACK_BOT_TOKEN: @{bot.name} in workspace {bot.team}")
-    return bot, [token, *(missing or [Finding("ok", f"Scopes: all {len(SCOPES)} are granted")])]
+    needed = missing or [Finding("ok", f"Scopes: all {len(SCOPES)} are granted")]
+    return bot, [token, *needed, *optional]
 
 
 async def _check_app_token(client: AsyncWebClient, app_token: str) -> Finding:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from bot.draft import Draft
 from bot.errors import (
     BotError,
     EmptyAnswer,
+    ImagesRefused,
     Interrupted,
     QuestionGone,
     QuestionTooLong,
@@ -22,11 +24,13 @@ from bot.errors import (
     Transient,
     TriedTooOften,
 )
+from bot.files import Attached, Reading
 from bot.gate import blank_question, is_wordless
 from bot.logs import broke, event
 from bot.messages import (
     ChatMessage,
     Delta,
+    File,
     Identity,
     Outcome,
     Question,
@@ -36,7 +40,7 @@ from bot.messages import (
     UsageRecord,
 )
 from bot.meter import Meter
-from bot.prompt import Prompt, TokenEstimate, fit, system_message
+from bot.prompt import Prompt, TokenEstimate, files_that_fit, fit, system_message
 from bot.reply import Reply, ReplyChat
 from bot.retries import OnWait, ask_again, read_again, until_it_lands, until_recorded
 from bot.sign import Signs
@@ -67,11 +71,25 @@ class Model(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def sees(self) -> bool:
+        """Whether it takes images, as far as that is known."""
+
     def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
         """The answer as it is written; `Usage` at its end, where the server reports it.
 
         :raises Transient: it may work when asked again.
         :raises ModelError: it will not; `CutAtTokenLimit` and `ContentFiltered` after the text.
+        """
+
+
+class Files(Protocol):
+    async def read(
+        self, files: Sequence[File], on_reading: Callable[[str], None]
+    ) -> Mapping[str, Reading]:
+        """What is in each, by id, within a time limit. Raises nothing.
+
+        ``on_reading`` hears which files one has to wait for.
         """
 
 
@@ -91,6 +109,17 @@ class Turns(Protocol):
         """Whoever takes the turn goes on with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What a prompt is made of, before it is known how much of it fits."""
+
+    question: Question
+    system: ChatMessage
+    thread: list[dict[str, Any]]
+    names: dict[str, str]
+    attached: Attached
+
+
 class Responder:
     """Answers questions, each in its own task."""
 
@@ -100,6 +129,7 @@ class Responder:
         bot: Identity,
         chat: Chat,
         model: Model,
+        files: Files,
         turns: Turns,
         turnstile: Turnstile,
         instructions: str,
@@ -108,6 +138,7 @@ class Responder:
         self._bot = bot
         self._chat = chat
         self._model = model
+        self._files = files
         self._turns = turns
         self._turnstile = turnstile
         self._instructions = instructions
@@ -219,17 +250,23 @@ class Responder:
 
         slow = asyncio.get_running_loop().call_later(NOTICEABLE, tell_slow)
         try:
-            messages = await self._messages(question, tell)
+            thread = await self._thread(question, tell)
         finally:
             slow.cancel()
         if draft.waiting:
             reply.tell(draft, "")
-        prompt = self._fit(messages, self._context_tokens)
+        material = await self._material(question, thread, reply)
+        prompt = self._fit(material, self._context_tokens)
         begun = asyncio.create_task(self._begin(meter, prompt))
         try:
-            await self._stream(prompt, draft, reply, meter, tell, begun)
+            try:
+                await self._stream(prompt, draft, reply, meter, tell, begun)
+            except ImagesRefused:
+                material = replace(material, attached=material.attached.unseen())
+                prompt = self._fit(material, self._context_tokens)
+                await self._stream(prompt, draft, reply, meter, tell, begun)
         except QuestionTooLong:  # for this model, or our estimate was too low
-            prompt = self._fit(messages, prompt.tokens // 2)
+            prompt = self._fit(material, prompt.tokens // 2)
             await self._stream(prompt, draft, reply, meter, tell, begun)
         finally:
             await begun  # or it would be written after the end
@@ -240,13 +277,18 @@ class Responder:
         record = meter.foreboding(prompt.tokens)
         await until_recorded(lambda: self._turns.begin(meter.turn, record))
 
-    async def _messages(self, question: Question, on_wait: OnWait) -> list[ChatMessage]:
-        """The system prompt and the thread, the question last."""
-        thread: list[dict[str, Any]] = []
-        if not question.opens_thread:
-            thread = await self._read_thread(question, on_wait)
+    async def _thread(self, question: Question, on_wait: OnWait) -> list[dict[str, Any]]:
+        return [] if question.opens_thread else await self._read_thread(question, on_wait)
+
+    async def _material(
+        self, question: Question, thread: list[dict[str, Any]], reply: Reply
+    ) -> _Material:
         people = history.people(thread, question, self._bot)
-        names = history.unique_names(await self._chat.names(people), self._bot)
+        found, attached = await asyncio.gather(
+            self._chat.names(people),
+            self._read_files(history.files_in(thread, question, self._bot), reply),
+        )
+        names = history.unique_names(found, self._bot)
         system = system_message(
             self._instructions,
             question,
@@ -254,7 +296,14 @@ class Responder:
             user=names.get(question.user, question.user),
             today=datetime.now(UTC).date(),
         )
-        return [system, *history.chat_messages(thread, question, self._bot, names)]
+        return _Material(question, system, thread, names, attached)
+
+    async def _read_files(self, attached: Attached, reply: Reply) -> Attached:
+        if not attached.wanted:
+            return attached
+        readings = await self._files.read(attached.wanted, reply.tell_reading)
+        reply.tell_reading("")
+        return attached.with_readings(readings)
 
     async def _read_thread(self, question: Question, on_wait: OnWait) -> list[dict[str, Any]]:
         try:
@@ -266,9 +315,15 @@ class Responder:
                 return []
             raise ThreadUnreadable(str(error)) from error
 
-    def _fit(self, messages: list[ChatMessage], budget: int) -> Prompt:
-        system, *spoken = messages
-        return fit(system, spoken, budget=budget, estimate=self._estimate)
+    def _fit(self, material: _Material, budget: int) -> Prompt:
+        """The system prompt and the thread, the question last, within so many tokens."""
+        attached = material.attached if self._model.sees else material.attached.unseen()
+        attached = files_that_fit(attached, budget=budget, estimate=self._estimate)
+        spoken = history.chat_messages(
+            material.thread, material.question, self._bot, material.names, attached
+        )
+        prompt = fit(material.system, spoken, budget=budget, estimate=self._estimate)
+        return replace(prompt, about_files=tuple(attached.notes))
 
     async def _stream(
         self,
@@ -309,7 +364,7 @@ class Responder:
         await ask_again(attempt, on_wait)
 
     def _learn(self, prompt: Prompt, usage: Usage) -> None:
-        if usage.input_tokens is not None:
+        if usage.input_tokens is not None and not prompt.has_images:
             self._estimate.learn(estimated=prompt.tokens, reported=usage.input_tokens)
 
     def _end(self, task: asyncio.Task[None], draft: Draft, reply: Reply, meter: Meter) -> None:

@@ -11,14 +11,17 @@ from typing import TypeVar
 
 from bot import server, slack, socket_mode, watchdog
 from bot.app import Intake, bolt_app
+from bot.downloads import downloading
 from bot.errors import BotError, CannotStart, SlackRefused
 from bot.logs import event
 from bot.messages import Identity, Turn, TurnKey
 from bot.openai_model import OpenAIModel
 from bot.pacing import Limits, Pacer
 from bot.queue import Queue, Tell
+from bot.reader import FileReader
 from bot.responder import Responder
 from bot.retries import until_reachable
+from bot.sandbox import Sandbox
 from bot.settings import Settings
 from bot.store import Membership, Store, opened
 from bot.turnstile import Turnstile
@@ -94,6 +97,7 @@ def model_of(settings: Settings) -> OpenAIModel:
         temperature=settings.openai_temperature,
         max_tokens=settings.openai_max_tokens,
         timeout=settings.openai_timeout,
+        sees=settings.openai_vision,
     )
 
 
@@ -124,10 +128,16 @@ async def _start(
     chat = slack.SlackChat(client, identity, shares=shares)
     stack.push_async_callback(chat.close)
     turnstile = Turnstile(Pacer(Limits(burst=settings.slack_burst)), shares)
+    downloads = await stack.enter_async_context(
+        downloading(client, token=settings.slack_bot_token, api_url=settings.slack_api_url)
+    )
+    files = FileReader(downloads.fetch, Sandbox().parse)
+    stack.push_async_callback(files.close)
     responder = Responder(
         bot=identity,
         chat=chat,
         model=model,
+        files=files,
         turns=store.turns,
         turnstile=turnstile,
         instructions=settings.system_prompt,

@@ -13,6 +13,8 @@ T = TypeVar("T")
 OPENAI_URL = "https://api.openai.com/v1"
 SLACK_URL = "https://slack.com/api/"
 
+VISION: Mapping[str, bool | None] = {"auto": None, "yes": True, "no": False}
+
 PLACEHOLDERS = ("xoxb-...", "xapp-...", "sk-...")  # in .env.example, to be filled in
 
 
@@ -40,6 +42,7 @@ class Settings:
     openai_max_tokens: int | None  # None: whatever the server's own limit is
     openai_context_tokens: int
     openai_timeout: float  # seconds of silence
+    openai_vision: bool | None  # whether the model takes images; None: its name tells
     system_prompt: str
     database_url: str = field(repr=False)  # it may hold a password
     max_concurrent_answers: int
@@ -91,6 +94,7 @@ class Settings:
                 "OPENAI_CONTEXT_TOKENS", _whole(500, 10_000_000), 16_000
             ),
             openai_timeout=read.optional("OPENAI_TIMEOUT", _number(1, 3_600), 120.0),
+            openai_vision=read.optional("OPENAI_VISION", _choice(VISION)),
             system_prompt=read.optional("SYSTEM_PROMPT", str, DEFAULT_SYSTEM_PROMPT),
             database_url=read.optional("DATABASE_URL", database_url, DEFAULT_DATABASE),
             max_concurrent_answers=read.optional("MAX_CONCURRENT_ANSWERS", _whole(1, 10_000), 200),
@@ -202,6 +206,15 @@ def _number(low: float, high: float) -> Callable[[str], float]:
         if not low <= value <= high:
             raise ValueError(f"must be a number from {low:g} to {high:,g}")
         return value
+
+    return parse
+
+
+def _choice(meanings: Mapping[str, T]) -> Callable[[str], T]:
+    def parse(text: str) -> T:
+        if text.lower() not in meanings:
+            raise ValueError(f"must be one of {', '.join(meanings)}")
+        return meanings[text.lower()]
 
     return parse
 

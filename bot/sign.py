@@ -69,6 +69,7 @@ class Sign:
         self._chat = chat
         self._signs = signs
         self._waiting = ""
+        self._reading = ""
         self._shown, self._shown_at = "", -inf
         self._news = asyncio.Event()
         self._has_reacted = False
@@ -92,6 +93,11 @@ class Sign:
         if waiting != self._waiting:
             self._waiting = waiting
             self._news.set()
+
+    def tell_reading(self, what: str) -> None:
+        """Which file is being read; "" when that is over."""
+        self._reading = what
+        self._news.set()
 
     def expect_post(self, *, is_expected: bool = True) -> None:
         """Words are on their way: what is set from now on may come after them, and stay.
@@ -132,6 +138,8 @@ class Sign:
     def _status(self, words: Callable[[], int]) -> str:
         if self._waiting:
             return f"is waiting: {self._waiting}..."
+        if self._reading:
+            return f"is reading {self._reading}..."
         if self._is_post_expected:
             return self._shown or THINKING
         count = words()

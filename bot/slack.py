@@ -117,6 +117,13 @@ async def socket_url(client: AsyncWebClient, app_token: str) -> str:
     return str(answer.get("url"))
 
 
+async def file_info(client: AsyncWebClient, id: str) -> Mapping[str, Any]:
+    """A file as Slack describes it; it wants the scope files:read."""
+    answer = await _translated(client, "files.info", {"file": id})
+    described = answer.get("file")
+    return described if isinstance(described, dict) else {}
+
+
 class SlackChat:
     """Fits the protocols `bot.responder.Chat` and `bot.reply.ReplyChat`."""
 
@@ -289,13 +296,13 @@ def translate(method: str, error: SlackApiError) -> BotError:
     data = getattr(response, "data", None)
     code = str(data.get("error") or "") if isinstance(data, dict) else ""
     if status == 429 or code in RATE_LIMIT_ERRORS:
-        return RateLimited("Slack", _retry_after(response.headers))
+        return RateLimited("Slack", retry_after(response.headers))
     if status >= 500 or code in PASSING_ERRORS or not code:
         return Unavailable("Slack", f"{method}: {code or f'HTTP {status}'}")
     return SlackRefused(method, code)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds. Slack sends whole ones."""
     try:
         return max(0.0, float(headers["Retry-After"]))

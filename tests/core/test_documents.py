@@ -8,7 +8,7 @@ import jsonschema
 import yaml
 
 from bot.app import EVENTS
-from bot.check import SCOPES
+from bot.check import OPTIONAL_SCOPES, SCOPES
 from bot.settings import DEFAULT_DATABASE, VARIABLES, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +91,11 @@ def test_the_readme_s_map_is_the_list_of_files() -> None:
 
 def test_the_manifest_asks_for_the_scopes_that_check_wants() -> None:
     assert sorted(MANIFEST["oauth_config"]["scopes"]["bot"]) == sorted(SCOPES)
+
+
+def test_the_readme_says_which_scopes_can_be_added() -> None:
+    assert [scope for scope in OPTIONAL_SCOPES if f"`{scope}`" not in README] == []
+    assert not OPTIONAL_SCOPES.keys() & SCOPES.keys()
 
 
 def test_the_manifest_subscribes_to_the_events_that_the_bot_hears() -> None:
