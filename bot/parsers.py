@@ -100,22 +100,27 @@ class _Text:
 
     most: int
     parts: list[str] = field(default_factory=list)
-    length: int = 0
+    length: int = 0  # also of what no longer fitted
+
+    @property
+    def is_late(self) -> bool:
+        return process_time() > ENOUGH_CPU
 
     @property
     def is_enough(self) -> bool:
-        return self.length >= self.most or process_time() > ENOUGH_CPU
+        return self.length >= self.most or self.is_late
 
-    def add(self, text: str, *, end: str = "\n") -> None:
+    def add(self, text: str) -> None:
         if text := text.rstrip():
-            self.parts.append(text[: max(0, self.most - self.length)] + end)
-            self.length += len(text) + len(end)
+            if self.length < self.most:
+                self.parts.append(text[: self.most - self.length] + "\n")
+            self.length += len(text) + 1
 
     def found(self, *, unit: str = "", read: int = 0, total: int = 0) -> Found:
         text = "".join(self.parts).strip("\n")
         if not text.strip():
             raise Unreadable("no_text")
-        if not unit and self.length >= self.most:
+        if not unit and self.length > self.most:
             unit, read, total = "characters", len(text), self.length
         return Found(text.encode("utf-8", "replace"), unit, read, total)
 
@@ -194,7 +199,7 @@ def _document(data: bytes, text: _Text) -> Found:
 
     def add(blocks: Iterable[Paragraph | Table]) -> None:
         for block in blocks:
-            if text.is_enough:
+            if text.is_late:
                 return
             if isinstance(block, Table):
                 for row in block.rows:

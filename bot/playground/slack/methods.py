@@ -164,6 +164,13 @@ def bot_info(workspace: Workspace, args: Args) -> Answer:
     return {"ok": True, "bot": BOT_PROFILE}
 
 
+def file_info(workspace: Workspace, args: Args) -> Answer:
+    stored = workspace.files.get(args.text("file"))
+    if stored is None:
+        raise ApiError("file_not_found")
+    return {"ok": True, "file": stored.described}
+
+
 def react(workspace: Workspace, args: Args) -> Answer:
     channel, message, name = _reacted(workspace, args)
     if BOT_USER_ID in _reactors(message, name):
@@ -251,6 +258,7 @@ METHODS: Mapping[str, Method] = {
     "conversations.info": Method(channel_info, per_kind="read"),
     "conversations.open": Method(open_channel, "im:write"),
     "conversations.replies": Method(replies, per_kind="history"),
+    "files.info": Method(file_info, "files:read"),
     "reactions.add": Method(react, "reactions:write"),
     "reactions.remove": Method(unreact, "reactions:write"),
     "users.info": Method(user_info, "users:read"),

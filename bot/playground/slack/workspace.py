@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bot.playground.slack.files import FileObject, Stored, describe
 from bot.playground.slack.triggers import Triggers
 
 Message = dict[str, Any]
@@ -122,6 +123,7 @@ class Workspace:
         self.homes: dict[str, dict[str, Any]] = {}  # App Home views by person
         self.modals: dict[str, list[dict[str, Any]]] = {}  # by person, the one in front last
         self.view_errors: dict[str, dict[str, str]] = {}  # by view and block_id
+        self.files: dict[str, Stored] = {}
         self.triggers = Triggers(clock)
         self._last_ts = 0
         self._numbers = itertools.count(1)
@@ -303,6 +305,17 @@ class Workspace:
             return
         channel.ephemerals.remove(message)
         self._changed("delete", channel, message)
+
+    def upload(
+        self, person: Person, name: str, data: bytes, *, host: str, media_type: str | None
+    ) -> FileObject:
+        """Keep a file; it hangs on no message yet. Returns its file object."""
+        id = f"F0{1_000 + next(self._numbers)}"
+        described = describe(
+            id, name, data, user=person.id, team=TEAM_ID, host=host, media_type=media_type
+        )
+        self.files[id] = Stored(described, data)
+        return described
 
     def say(
         self,
