@@ -141,7 +141,7 @@ def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         database = database_url(str(Path(folder, "bot.db")))
         settings = {"DATABASE_URL": database}
         if not options.real_model:
-            settings["OPENAI_MODEL"] = "local-model"
+            settings |= {"OPENAI_MODEL": "local-model", "OPENAI_VISION": "yes"}
         else:
             settings |= {name: value for name, value in env.items() if name.startswith("OPENAI_")}
         bot: dict[str, Any] = {
