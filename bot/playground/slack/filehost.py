@@ -5,6 +5,7 @@ OpenRouterLabs/spawn#2316).
 """
 
 import asyncio
+import io
 from collections.abc import Callable
 
 from aiohttp import web
@@ -67,7 +68,7 @@ class FileHost:
             return web.Response(status=404, text="")
         call.answer = {"ok": True, "bytes": len(stored.data)}
         return web.Response(
-            body=stored.data,
+            body=io.BytesIO(stored.data),
             content_type=stored.described["mimetype"],
             headers={"Content-Disposition": "attachment"},
         )

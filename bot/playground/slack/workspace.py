@@ -31,6 +31,7 @@ CHANNEL_TYPES: Mapping[Kind, str] = {
     "mpim": "mpim",
 }
 STATUS_SECONDS = 120.0  # docs.slack.dev/reference/methods/assistant.threads.setStatus
+FILES_KEPT = 512 * 1024 * 1024  # bytes; the oldest are forgotten, as if they had been deleted
 # Of messages with these subtypes Slack also sends app_mention; of joins and topics it does not.
 MENTIONING = (None, "file_share", "thread_broadcast", "bot_message")
 
@@ -315,6 +316,8 @@ class Workspace:
             id, name, data, user=person.id, team=TEAM_ID, host=host, media_type=media_type
         )
         self.files[id] = Stored(described, data)
+        while sum(len(stored.data) for stored in self.files.values()) > FILES_KEPT:
+            del self.files[next(iter(self.files))]
         return described
 
     def say(
