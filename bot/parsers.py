@@ -9,6 +9,7 @@ imports nothing of the bot.
 import csv
 import io
 import json
+import os
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -80,6 +81,8 @@ def look(kind: str, data: bytes, *, most_text: int) -> Found:
 
 def _bound() -> None:
     """What the system lets this process have, as far as it knows such bounds."""
+    with suppress(AttributeError, OSError):
+        os.nice(10)  # the bot itself comes first
     try:
         import resource
     except ImportError:  # Windows
