@@ -33,18 +33,22 @@ SCOPES: Mapping[str, str] = {
     "assistant:write": "be an app that Slack shows as an assistant",
     "channels:history": "read threads in public channels",
     "chat:write": "answer, and show its status line",
+    "commands": "be asked with /llm",
     "groups:history": "read threads in private channels",
     "im:history": "hear direct messages and read their threads",
     "mpim:history": "read threads in group messages",
     "reactions:write": "show a first sign where there is no status line",
-    "users:read": "call people by their names",
+    "users:read": "call people by their names, and know guests and admins",
+}
+
+# What the bot may do beside that, and what becomes of it otherwise.
+OPTIONAL_SCOPES: Mapping[str, str] = {
+    "files:read": "files that people attach are not read",
+    "files:write": "CSV files of the usage come as text instead",
 }
 
 # The README says how to do without.
 DISPENSABLE = frozenset({"assistant:write"})
-
-# What the manifest leaves out, and the README says how to add.
-OPTIONAL_SCOPES: Mapping[str, str] = {"files:read": "read the files that people attach"}
 
 # Variables that platforms set whose disks do not outlive a restart.
 THROW_AWAY_DISKS: Mapping[str, str] = {
@@ -108,14 +112,13 @@ async def _check_bot_token(client: AsyncWebClient) -> tuple[Identity | None, lis
         )
         for scope in sorted(set(SCOPES) - granted)
     ]
-    optional = [
-        Finding("note", f"Scope {scope} is not granted, so the bot does not {purpose}")
-        for scope, purpose in OPTIONAL_SCOPES.items()
-        if scope not in granted
+    without = [
+        Finding("note", f"Scope {scope} is not granted: {OPTIONAL_SCOPES[scope]}.")
+        for scope in sorted(set(OPTIONAL_SCOPES) - granted)
     ]
     token = Finding("ok", f"SLACK_BOT_TOKEN: @{bot.name} in workspace {bot.team}")
-    needed = missing or [Finding("ok", f"Scopes: all {len(SCOPES)} are granted")]
-    return bot, [token, *needed, *optional]
+    granted_all = Finding("ok", f"Scopes: all {len(SCOPES)} that it needs are granted")
+    return bot, [token, *(missing or [granted_all]), *without]
 
 
 async def _check_app_token(client: AsyncWebClient, app_token: str) -> Finding:
@@ -180,7 +183,7 @@ async def _check_database(settings: Settings, env: Mapping[str, str]) -> Finding
     path = f"{parts.hostname}{parts.path}" if is_shared else sqlite_path(settings.database_url)
     try:
         async with opened(settings.database_url) as store:
-            answers = sum(total.answers for total in await store.ledger.by_channel())
+            answers = (await store.ledger.whole()).answers
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or type(error).__name__
         yield Finding("WRONG", f"DATABASE_URL: {path} cannot be used: {reason}")
@@ -337,9 +340,8 @@ class _Trial:
         return ts
 
     async def _find(self, number: int) -> str | None:
-        return await self._chat.find_reply(
-            self._channel, self._root, turn=self._turn, number=number
-        )
+        standing = await self._chat.find_reply(self._channel, self._root, self._turn)
+        return next((ts for ts, part in standing.items() if part == number), None)
 
     async def _read_back(self, ts: str) -> Mapping[str, Any]:
         for message in await self._chat.thread(self._channel, self._root):

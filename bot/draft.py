@@ -1,5 +1,6 @@
 """The growing text of an answer, as complete parts within Slack's limits."""
 
+import re
 from dataclasses import dataclass, field
 
 from bot.cut import close, cut, rest_after
@@ -15,6 +16,9 @@ LOOKAHEAD = 64
 
 # So many pushed texts become one: each alone takes ten times the room of its letters.
 LOOSE = 64
+
+# What one can see: neither white space nor characters that only join, mark or direct others.
+_VISIBLE = re.compile(r"[^\s\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class _Text:
             self._raw[-LOOSE:] = ["".join(self._raw[-LOOSE:])]
             self._loose = 0
         self.length += len(text)
-        if self.is_blank and not text.isspace() and text:
+        if self.is_blank and _VISIBLE.search(text):
             self.is_blank = False
 
     @property
@@ -147,7 +151,7 @@ class _Text:
         slack = 0 if ended else LOOKAHEAD
         while len(growing) > self._limit + slack:
             head, rest = cut(growing, limit=self._limit)
-            if head.strip():
+            if _VISIBLE.search(head):
                 # Again, because a cut through `@channel_list` leaves `@channel`.
                 self._sealed.append(neutralise(head))
             # The rest's last line may still read differently, so it goes back as it came.
@@ -178,4 +182,4 @@ class _Text:
         self._safe = (self._safe + neutralise(lines) + newline).lstrip("\r\n")
         self._raw, self._loose = [half], 0
         growing = self._safe + neutralise(half)
-        return growing if growing.strip() else ""
+        return growing if _VISIBLE.search(growing) else ""

@@ -28,13 +28,14 @@ def chat_messages(
 ) -> list[ChatMessage]:
     """The thread up to the question, oldest first; the question itself is the last.
 
+    An answer counts where its question does: it may have come when this one was asked already.
     Only this bot's own answers are ``assistant``; everybody else, other bots too, is a named
     ``user``. The several messages of one long answer become one, at the place of the first.
     ``attached`` holds what was read of the files.
     """
     names, attached = unique_names(names, bot), attached or Attached()
     spoken: list[ChatMessage] = []
-    for said in _join_parts(_earlier(thread, question), bot):
+    for said in _join_parts(_earlier(thread, question, bot), bot):
         if isinstance(said, str):
             spoken.append(ChatMessage("assistant", said))
         else:
@@ -50,7 +51,7 @@ def files_in(thread: Iterable[SlackMessage], question: Question, bot: Identity) 
     files = [*question.files]
     news = {file.id for file in files}
     is_news = True  # since the bot's last answer
-    for message in reversed(_earlier(thread, question)):
+    for message in reversed(_earlier(thread, question, bot)):
         if is_own(message, bot):
             is_news = is_news and reply_tag(message, bot) is None
             continue
@@ -140,8 +141,10 @@ def _join_parts(thread: Sequence[SlackMessage], bot: Identity) -> list[str | Sla
     return [said[key] if key in said else join(texts[key]) for key in order]
 
 
-def _earlier(thread: Iterable[SlackMessage], question: Question) -> list[SlackMessage]:
-    return [message for message in thread if _ts(message) < _seconds(question.ts)]
+def _earlier(
+    thread: Iterable[SlackMessage], question: Question, bot: Identity
+) -> list[SlackMessage]:
+    return [message for message in thread if _asked(message, bot) < _seconds(question.ts)]
 
 
 def _by_a_person(
@@ -211,6 +214,13 @@ def _blocks(message: SlackMessage) -> list[Mapping[str, Any]]:
     blocks = message.get("blocks")
     found = blocks if isinstance(blocks, list) else []
     return [block for block in found if isinstance(block, Mapping)]
+
+
+def _asked(message: SlackMessage, bot: Identity) -> tuple[int, int]:
+    """When a message was written; of the bot's answers, the question."""
+    tag = reply_tag(message, bot)
+    turn = str(tag.get("turn")) if tag else ""
+    return _seconds(turn.rpartition(":")[2]) if turn else _ts(message)
 
 
 def _ts(message: SlackMessage) -> tuple[int, int]:

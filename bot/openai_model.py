@@ -12,9 +12,10 @@ import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -173,28 +174,32 @@ class OpenAIModel:
         body = [_on_the_wire(message) for message in messages]
         while True:
             options = dict(self._options)
-            try:
-                async with self._client.chat.completions.with_streaming_response.create(
-                    model=self.name,
-                    messages=body,  # type: ignore[arg-type]
-                    stream=True,
-                    **options,
-                ) as response:
-                    if "html" in response.headers.get("content-type", ""):
-                        raise RequestRefused("a web page came back: is OPENAI_BASE_URL right?")
-                    async for piece in _read(response.iter_bytes(), self._timeout):
-                        yield piece
-                return
-            except openai.APIError as error:
-                if not self._learns_from(error, options, messages):
-                    self._look_at_refusal(error, messages)
-                    raise translate(error) from error
-            except TRANSPORT_ERRORS as error:
-                raise StreamBroken(type(error).__name__) from error
-            except ValueError as error:  # aiohttp's, of a URL with user and password in it
-                raise RequestRefused(
-                    f"the address of the model's server cannot be used: {type(error).__name__}"
-                ) from error
+            with _Request(self.name) as request:
+                try:
+                    async with self._client.chat.completions.with_streaming_response.create(
+                        model=self.name,
+                        messages=body,  # type: ignore[arg-type]
+                        stream=True,
+                        **options,
+                    ) as response:
+                        if "html" in response.headers.get("content-type", ""):
+                            raise RequestRefused("a web page came back: is OPENAI_BASE_URL right?")
+                        async for piece in _read(
+                            response.iter_bytes(), self._timeout, request.ending
+                        ):
+                            yield piece
+                    return
+                except openai.APIError as error:
+                    if not self._learns_from(error, options, messages):
+                        self._look_at_refusal(error, messages)
+                        raise translate(error) from error
+                    request.error = "ParameterRefused"
+                except TRANSPORT_ERRORS as error:
+                    raise StreamBroken(type(error).__name__) from error
+                except ValueError as error:  # aiohttp's, of a URL with user and password in it
+                    raise RequestRefused(
+                        f"the address of the model's server cannot be used: {type(error).__name__}"
+                    ) from error
 
     def _learns_from(
         self, error: openai.APIError, sent: Mapping[str, Any], messages: Sequence[ChatMessage]
@@ -345,10 +350,12 @@ def _lines(lines: bytes) -> Iterator[bytes]:
     return (line[5:].strip() for line in lines.split(b"\n") if line.startswith(b"data:"))
 
 
-async def _read(data: AsyncIterator[bytes], silence: float) -> AsyncGenerator[Delta | Usage, None]:
+async def _read(
+    data: AsyncIterator[bytes], silence: float, ending: "_Ending"
+) -> AsyncGenerator[Delta | Usage, None]:
     """The pieces of one stream. The text of one read comes as one delta."""
     loop = asyncio.get_running_loop()
-    events, ending = _Events(), _Ending()
+    events = _Events()
     began = heard = loop.time()
     async for read in data:
         text = ""
@@ -363,6 +370,7 @@ async def _read(data: AsyncIterator[bytes], silence: float) -> AsyncGenerator[De
             yield Delta(text)
         if ending.has_spoken:
             heard, ending.has_spoken = loop.time(), False
+            ending.first_chunk = ending.first_chunk or heard
         elif loop.time() - heard > SILENT_TIMEOUTS * silence:
             raise StreamBroken("only keep-alives")
         if loop.time() - began > LONGEST_STREAM:
@@ -386,6 +394,7 @@ class _Ending:
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
+        self.first_chunk: float | None = None  # when it came, by the loop's clock
         self.has_spoken = False  # a choice came, with text or (reasoning models) without
         self.is_torn = False  # halves of characters came: `mend` the text
         self._half = ""
@@ -448,6 +457,43 @@ class _Ending:
             raise ContentFiltered
         if not (self._finish_reason or self._done):
             raise StreamBroken("ended without a finish reason")
+
+
+@dataclass(slots=True)
+class _Request:
+    """One request to the server. When it is over, the event ``model.asked`` tells of it."""
+
+    model: str
+    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    ending: _Ending = field(default_factory=_Ending)
+    error: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        now = asyncio.get_running_loop().time()
+        usage, first = self.ending.usage or Usage(), self.ending.first_chunk
+        if self.ending.has_spoken:  # for the first time in the read that brought an error
+            first = first or now
+        event(
+            log,
+            "model.asked",
+            level=logging.DEBUG,
+            model=self.model,
+            seconds=now - self.began,
+            seconds_to_first_chunk=None if first is None else first - self.began,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            error=_failure(kind) or self.error,
+        )
+
+
+def _failure(kind: type[BaseException] | None) -> str | None:
+    """What a request failed of; one whose answer was cut at its limit did not."""
+    if kind is None or kind is CutAtTokenLimit:
+        return None
+    return kind.__name__ if issubclass(kind, Exception) else "Stopped"  # nobody reads on
 
 
 def _decode_torn(line: bytes, error: msgspec.DecodeError) -> _Chunk:

@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
-from bot.errors import Transient
+from bot.errors import Transient, Unavailable
 from bot.logs import broke, event
 from bot.messages import Question, Turn, TurnKey
-from bot.retries import accept_again, until_recorded
+from bot.retries import until_recorded
 
 log = logging.getLogger(__name__)
 
 Thread = tuple[str, str, str]
 Answer = Callable[[Turn, Question | None], Coroutine[Any, Any, None]]
 Tell = Callable[[Turn, str], Coroutine[Any, Any, None]]
+
+# Seconds. Slack sends an event again that is not acknowledged within 3.
+ACKNOWLEDGED_WITHIN = 2.0
 
 # Seconds after which a person is told that they wait; most waits are over before.
 NOTICEABLE = 3.0
@@ -31,11 +34,17 @@ LOOK_AGAIN = 5.0
 class TurnRecords(Protocol):
     """What the queue needs of the store. Every call may raise `Transient`."""
 
-    async def accept(self, question: Question) -> Turn | None: ...
+    async def accept(self, question: Question) -> Turn | None:
+        """Writes the question down; None where it had been before."""
 
-    async def is_next(self, turn: Turn) -> bool: ...
+    async def mine(self, key: TurnKey) -> Turn | None:
+        """That turn, if it is this process's and unfinished."""
 
-    async def release(self, keys: Collection[TurnKey]) -> None: ...
+    async def is_next(self, turn: Turn) -> bool:
+        """Whether no earlier turn of its thread is unfinished."""
+
+    async def release(self, keys: Collection[TurnKey]) -> None:
+        """Gives turns up, for whoever takes them."""
 
 
 @dataclass(eq=False, slots=True)
@@ -44,7 +53,9 @@ class _Entry:
     question: Question | None
     task: asyncio.Task[None] | None = None
     is_running: bool = False
+    is_dropped: bool = False
     moved: asyncio.Event = field(default_factory=asyncio.Event)  # its thread's line did
+    telling: asyncio.TimerHandle | asyncio.Task[None] | None = None
 
 
 class Queue:
@@ -78,15 +89,24 @@ class Queue:
     async def accept(self, question: Question) -> None:
         """Returns when the question is written down, so that its event may be acknowledged.
 
-        :raises Transient: it is not, and Slack is to send it again.
+        :raises Transient: not within the time for that, and Slack is to send it again. It is
+            still tried, as nobody knows whether what failed was not written after all.
         """
-        # Not cancelled with the request that brought it: what is written down is answered.
-        await asyncio.shield(self._spawn(self._accept(question)))
+        accepting = self._spawn(self._accept(question))
+        done, _ = await asyncio.wait({accepting}, timeout=ACKNOWLEDGED_WITHIN)
+        if not done:
+            raise Unavailable("the database", "not written down in time")
+        await accepting
 
     def resume(self, turns: Iterable[Turn]) -> None:
         """Turns that another process has left, or this one before a restart."""
         for turn in turns:
-            if self._is_open and turn.key not in self._entries:
+            earlier = self._entries.get(turn.key)
+            if earlier and not earlier.is_dropped:
+                continue
+            if earlier or not self._is_open:
+                self._spawn(self._hand_on(turn, earlier))
+            else:
                 self._add(turn, None)
 
     def drop(self, keys: Iterable[TurnKey]) -> None:
@@ -94,12 +114,13 @@ class Queue:
         for key in keys:
             entry = self._entries.get(key)
             if entry and entry.task:
+                entry.is_dropped = True
                 entry.task.cancel()
 
     def look_again(self, thread: Thread) -> None:
-        """A turn of that thread came to its end in another process."""
-        for entry in self._lines.get(thread, ()):
-            entry.moved.set()
+        """A turn of that thread came to its end."""
+        if line := self._lines.get(thread):
+            line[0].moved.set()
 
     async def close(self) -> None:
         """Begins no more answers: what waits is left to other processes, or to the next start."""
@@ -128,16 +149,25 @@ class Queue:
         thread = (question.team, question.channel, question.thread_ts)
         # Messages of one moment keep the order in which they came.
         async with self._doors.setdefault(thread, asyncio.Lock()):
-            turn = await accept_again(lambda: self._turns.accept(question))
-        if turn is None:
+            turn = await until_recorded(lambda: self._turns.accept(question))
+            if turn is None and question.key not in self._entries:
+                # An earlier try may have written it, and only the answer to that was lost.
+                turn = await until_recorded(lambda: self._turns.mine(question.key))
+        if turn is None or turn.key in self._entries:
             return
         event(
             log, "question.accepted", channel=question.channel, ts=question.ts, user=question.user
         )
         if self._is_open:
-            self._add(turn, question)
+            self._add(turn, None if turn.is_resumed else question)
         else:  # told to stop meanwhile
             await self._release([turn.key])
+
+    async def _hand_on(self, turn: Turn, earlier: _Entry | None) -> None:
+        """Gives back what was taken over though this process cannot go on with it now."""
+        if earlier and earlier.task:
+            await asyncio.wait({earlier.task})  # it may still write down how it ended
+        await self._release([turn.key])
 
     async def _release(self, keys: list[TurnKey]) -> None:
         try:
@@ -151,12 +181,20 @@ class Queue:
         self._entries[turn.key] = entry
         insort(self._lines.setdefault(turn.thread, []), entry, key=lambda entry: entry.turn.place)
         entry.task = asyncio.create_task(self._run(entry))
+        # Not within the task: one that is cancelled before its first step runs none of it.
+        entry.task.add_done_callback(lambda _: self._leave(entry))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
+        task.add_done_callback(self._done_beside)
         return task
+
+    def _done_beside(self, task: asyncio.Task[None]) -> None:
+        self._beside.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error:
+            broke(log, "queue.broke", error)
 
     async def _run(self, entry: _Entry) -> None:
         try:
@@ -165,8 +203,6 @@ class Queue:
                 await self._answer(entry.turn, entry.question)
         except Exception as error:
             broke(log, "turn.broke", error, channel=entry.turn.key.channel)
-        finally:
-            self._leave(entry)
 
     def _leave(self, entry: _Entry) -> None:
         del self._entries[entry.turn.key]
@@ -179,7 +215,8 @@ class Queue:
     @asynccontextmanager
     async def _turn_come(self, entry: _Entry) -> AsyncIterator[None]:
         """Waits until it is answered next; while the context lasts, it is."""
-        telling = asyncio.get_running_loop().call_later(NOTICEABLE, self._tell_waiting, entry)
+        loop = asyncio.get_running_loop()
+        entry.telling = loop.call_later(NOTICEABLE, self._tell_waiting, entry)
         try:
             await self._first_in_line(entry)
             self._before_room[entry.turn.key] = None
@@ -188,7 +225,7 @@ class Queue:
             finally:
                 del self._before_room[entry.turn.key]
         finally:
-            telling.cancel()
+            entry.telling.cancel()
         try:
             yield
         finally:
@@ -210,7 +247,7 @@ class Queue:
 
     def _tell_waiting(self, entry: _Entry) -> None:
         if entry.question:
-            self._spawn(self._tell(entry.turn, self._reason(entry)))
+            entry.telling = self._spawn(self._tell(entry.turn, self._reason(entry)))
 
     def _reason(self, entry: _Entry) -> str:
         """What the person waits for, in words for them."""
@@ -222,7 +259,7 @@ class Queue:
             )
         return (
             "I answer the questions of a thread one after the other. "
-            "Yours comes next to those before it; I have not forgotten it."
+            "Yours comes when those before it are done; I have not forgotten it."
         )
 
 

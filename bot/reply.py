@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,19 +54,8 @@ class ReplyChat(SignChat, Protocol):
 
     async def delete(self, channel: str, ts: str) -> None: ...
 
-    async def find_reply(
-        self,
-        channel: str,
-        thread_ts: str,
-        *,
-        turn: TurnKey,
-        number: int,
-        given_up: Collection[str] = (),
-    ) -> str | None:
-        """The ``ts`` of that part of that turn's reply, if it stands in the thread.
-
-        Those of ``given_up`` are of the reply no more.
-        """
+    async def find_reply(self, channel: str, thread_ts: str, turn: TurnKey) -> dict[str, int]:
+        """All messages of that turn's reply that stand in the thread: by ``ts``, which part."""
 
 
 @dataclass(slots=True)
@@ -119,20 +108,27 @@ class Reply:
         self._is_plain = False  # Slack did not take this answer's Markdown
         self._is_stranded = False  # an edit could not be made: the text goes into new messages
         self._given_up: list[str] = []  # of the reply no more, and to be deleted
+        self._may_have_strays = False  # posts that nobody heard of may stand there
         self._on_messages = on_messages
         self._told: list[str] = []
 
-    def adopt(self, standing: Standing, draft: Draft) -> None:
+    def adopt(self, standing: Standing, draft: Draft, *, was_begun: bool) -> None:
         """Goes on with what another process left, whose text the draft holds already."""
         parts = draft.parts()
         for number, found in enumerate(standing.reply):
             part = parts[number] if number < len(parts) else None
-            is_shown = part is not None and part.text == found.text
+            # What ends now with a sentence shows neither that nor that it is the last.
+            ends_now = part is not None and part.is_last and not standing.is_whole
+            is_shown = part is not None and part.text == found.text and not ends_now
             self._messages.append(_Message(found.ts, part if is_shown else None))
-        # The last post of that process may come to stand there yet.
-        self._messages.append(_Message())
-        self._given_up += standing.surplus
+        self._may_have_strays = was_begun  # the last post of that process may land yet
+        self._adopt_surplus(standing)
         self._note_messages()
+
+    def _adopt_surplus(self, standing: Standing) -> None:
+        self._given_up += standing.surplus
+        if standing.has_reaction:
+            self._sign.adopt_reaction()
 
     def wake(self) -> None:
         """The draft grew. Called for each delta, so it costs next to nothing."""
@@ -158,7 +154,7 @@ class Reply:
 
         :raises ReplyGone: somebody deleted the reply.
         :raises SlackRefused: Slack does not let the bot write here.
-        :raises Transient: Slack could not be reached for minutes.
+        :raises Transient: Slack could not be reached for half an hour.
         """
         self._turnstile.join(self._claim)
         sign = asyncio.create_task(self._sign.keep(lambda: draft.words))
@@ -173,6 +169,16 @@ class Reply:
             self._turnstile.leave(self._claim)
             self._sign.take_down(is_posted=False)
             await sign
+
+    async def tidy(self, standing: Standing) -> None:
+        """Removes what another process left beside its whole answer.
+
+        :raises Transient: Slack could not be reached for minutes.
+        """
+        self._adopt_surplus(standing)
+        await self._delete_given_up()
+        self._sign.take_down(is_posted=True)
+        await self._sign.keep(lambda: 0)
 
     async def _show_to_the_end(self, draft: Draft) -> None:
         while not draft.ended or self._next_step(draft):
@@ -332,20 +338,29 @@ class Reply:
         """After a post whose answer was lost: it may stand there, and must not stand twice."""
         if not self._messages or self._messages[-1].ts:
             return
-        ts = await self._chat.find_reply(
-            self._question.channel,
-            self._question.thread_ts,
-            turn=self._question.key,
-            number=len(self._messages) - 1,
-            given_up=self._given_up,
-        )
+        number = len(self._messages) - 1
+        strays = await self._strays()
+        ts = next((ts for ts, part in strays.items() if part == number), None)
         if ts is None:
             self._messages.pop()
+            self._may_have_strays = True  # it may come to stand there yet
         else:
             found = self._messages[-1]
             found.ts, found.part = ts, found.posted
             self._sign.take_down(is_posted=True)
         self._note_messages()
+
+    async def _strays(self) -> dict[str, int]:
+        """What stands there of this turn and is not known: by ``ts``, as which part."""
+        known = {message.ts for message in self._messages} | {*self._given_up}
+        try:
+            standing = await self._chat.find_reply(
+                self._question.channel, self._question.thread_ts, self._question.key
+            )
+        except SlackRefused as error:  # better twice than never
+            event(log, "reply.unfindable", level=logging.WARNING, code=error.code)
+            return {}
+        return {ts: part for ts, part in standing.items() if ts not in known}
 
     def _note_messages(self) -> None:
         """One that stands there, or may, needs another edit until it shows a final part."""
@@ -364,6 +379,11 @@ class Reply:
         while len(self._messages) > len(draft.parts()):
             ts = self._messages.pop().ts
             self._given_up += [ts] if ts else []
+        if self._may_have_strays:
+            self._given_up += await until_it_lands(self._strays)
+        await self._delete_given_up()
+
+    async def _delete_given_up(self) -> None:
         for ts in self._given_up:
             await until_it_lands(partial(self._delete, ts))
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from bot import history, views
@@ -16,13 +16,11 @@ from bot.errors import (
     EmptyAnswer,
     ImagesRefused,
     Interrupted,
-    QuestionGone,
     QuestionTooLong,
+    RefusedPrivately,
     SlackRefused,
     ThreadUnreadable,
-    TooLate,
     Transient,
-    TriedTooOften,
 )
 from bot.files import Attached, Reading
 from bot.gate import blank_question, is_wordless
@@ -40,23 +38,20 @@ from bot.messages import (
     UsageRecord,
 )
 from bot.meter import Meter
+from bot.prices import Prices
 from bot.prompt import Prompt, TokenEstimate, files_that_fit, fit, system_message
 from bot.reply import Reply, ReplyChat
 from bot.retries import OnWait, ask_again, read_again, until_it_lands, until_recorded
 from bot.sign import Signs
-from bot.standing import Standing, standing
+from bot.standing import Standing, hopeless, is_too_old, standing
 from bot.turnstile import Closed, Turnstile
 
 log = logging.getLogger(__name__)
 
+Thread = Sequence[Mapping[str, Any]]  # its messages as Slack gives them
+
 # Seconds. A shorter wait is over before its reader has understood the sentence about it.
 NOTICEABLE = 2.0
-
-# A turn is begun no more often than this: it may be what its processes died of.
-MOST_ATTEMPTS = 4
-
-# After this long nobody waits for the answer any more.
-OLDEST = timedelta(hours=1)
 
 
 class Chat(ReplyChat, Protocol):
@@ -93,6 +88,15 @@ class Files(Protocol):
         """
 
 
+class Admission(Protocol):
+    async def admit(self, turn: Turn) -> None:
+        """Returns where the model may be asked.
+
+        :raises RefusedPrivately: it may not, and the person has been told.
+        :raises BotError: it may not, as the thread is to say.
+        """
+
+
 class Turns(Protocol):
     """The record of turns. Every call may raise `Transient`."""
 
@@ -115,7 +119,7 @@ class _Material:
 
     question: Question
     system: ChatMessage
-    thread: list[dict[str, Any]]
+    thread: Thread
     names: dict[str, str]
     attached: Attached
 
@@ -131,7 +135,9 @@ class Responder:
         model: Model,
         files: Files,
         turns: Turns,
+        admission: Admission,
         turnstile: Turnstile,
+        prices: Prices,
         instructions: str,
         context_tokens: int,
     ) -> None:
@@ -140,7 +146,9 @@ class Responder:
         self._model = model
         self._files = files
         self._turns = turns
+        self._admission = admission
         self._turnstile = turnstile
+        self._prices = prices
         self._instructions = instructions
         self._context_tokens = context_tokens
         self._estimate = TokenEstimate()
@@ -156,58 +164,71 @@ class Responder:
         stands of it in its thread is read, and the answer takes its place.
         """
         if question:
-            await self._answer(turn, question, Draft())
-            return
-        event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts, begun=turn.attempts)
-        found, error = await self._find(turn)
-        is_gone = not (found.question or found.reply or error)
-        if is_gone or (found.is_whole and not found.surplus):
-            await self._finish(turn, "complete" if found.is_whole else "stopped", None)
+            await self._answer(turn, question)
         else:
-            outcome = error.outcome if error else "complete"
-            await self._answer(turn, *_resumed(turn, found, error), outcome=outcome)
+            event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts)
+            await self._resume(turn)
+
+    async def _resume(self, turn: Turn) -> None:
+        found, error = await self._find(turn)
+        question = found.question or blank_question(turn)
+        if found.is_whole:
+            meter = Meter(turn, self._model.name, self._prices, _now(), outcome="complete")
+            await self._show(self._reply(turn, question).tidy(found), meter)
+            await self._close(meter, None)
+        elif found.question or found.reply or error:
+            await self._answer(turn, question, found, error)
+        else:  # it was deleted, and nothing stands there
+            await self._finish(turn, "stopped", None)
 
     async def _answer(
         self,
         turn: Turn,
         question: Question,
-        draft: Draft,
         found: Standing | None = None,
-        *,
-        outcome: Outcome = "complete",
+        error: BotError | None = None,
     ) -> None:
-        """``outcome`` is that of a draft which has ended already."""
-        meter = Meter(turn, self._model.name, _now())
-        reply = Reply(
+        """``found`` is what people already see; with an ``error`` it only ends, and says why."""
+        meter, draft = Meter(turn, self._model.name, self._prices, _now()), Draft()
+        reply = self._reply(turn, question)
+        if found:
+            draft.push(join([message.text for message in found.reply]))
+            reply.adopt(found, draft, was_begun=turn.attempts > 0)
+        is_blank = is_wordless(question, self._bot)
+        if not (error or is_blank or turn.attempts):  # what has begun may end
+            error = await self._refusal(turn)
+        if isinstance(error, RefusedPrivately):
+            await self._finish(turn, error.outcome, None)
+            return
+        if error or is_blank:
+            draft.end(error.sentence if error else views.wordless(question))
+            meter.outcome = error.outcome if error else "complete"
+            await self._show(reply.follow(draft), meter)
+            await self._close(meter, None)
+            return
+        draft.restart()
+        thread = found.thread if found else None
+        writing = asyncio.create_task(self._write(question, thread, draft, reply, meter))
+        self._writing[question.key] = writing
+        writing.add_done_callback(lambda task: self._end(task, draft, reply, meter))
+        if self._is_interrupted:
+            writing.cancel()
+        try:
+            await self._show(reply.follow(draft), meter)
+        finally:
+            del self._writing[question.key]
+            writing.cancel()  # nobody sees what it would still write
+            await asyncio.wait({writing})
+            await self._close(meter, meter.record(ended=reply.whole_at or _now()))
+
+    def _reply(self, turn: Turn, question: Question) -> Reply:
+        return Reply(
             question,
             self._chat,
             self._turnstile,
             self._signs,
             on_messages=lambda messages: self._note(turn, messages),
         )
-        if found:
-            reply.adopt(found, draft)
-        if not draft.ended and is_wordless(question, self._bot):
-            draft.end(views.wordless(question))
-        if draft.ended:
-            meter.outcome = outcome
-            await self._show(reply, draft, meter)
-            if not meter.is_handed_over:
-                await self._finish(turn, meter.outcome, None)
-            return
-        draft.restart()
-        writing = asyncio.create_task(self._write(question, draft, reply, meter))
-        self._writing[question.key] = writing
-        writing.add_done_callback(lambda task: self._end(task, draft, reply, meter))
-        if self._is_interrupted:
-            writing.cancel()
-        try:
-            await self._show(reply, draft, meter)
-        finally:
-            del self._writing[question.key]
-            writing.cancel()  # nobody sees what it would still write
-            await asyncio.wait({writing})
-            await self._record(turn, meter, ended=reply.whole_at or _now())
 
     def interrupt(self) -> None:
         """Ends all answers where they are, also those to come; each says so in its thread."""
@@ -215,31 +236,51 @@ class Responder:
         for writing in self._writing.values():
             writing.cancel()
 
+    async def _refusal(self, turn: Turn) -> BotError | None:
+        """Why the model is not to be asked; None where it is."""
+        try:
+            await self._admission.admit(turn)
+        except BotError as error:
+            return error
+        return None
+
     # -- a turn that was begun before
 
     async def _find(self, turn: Turn) -> tuple[Standing, BotError | None]:
         """What stands of it; and why there is no point in going on, if there is none."""
         try:
-            thread = await until_it_lands(
-                lambda: self._chat.thread(turn.key.channel, turn.thread_ts)
-            )
+            found = standing(await self._thread_of(turn), turn, self._bot)
         except SlackRefused as refused:
             gone = refused.code == "thread_not_found"
             return Standing(None), None if gone else ThreadUnreadable(str(refused))
         except Transient as error:
             return Standing(None), error
-        found = standing(thread, turn, self._bot)
-        if found.is_whole:
-            return found, None
-        if turn.attempts >= MOST_ATTEMPTS:
-            return found, TriedTooOften()
-        if datetime.now(UTC) - turn.accepted_at > OLDEST:
-            return found, TooLate()
-        return found, QuestionGone() if found.reply and not found.question else None
+        except Exception as error:
+            broke(log, "thread.broke", error, channel=turn.key.channel)
+            return Standing(None), BotError()
+        return found, hopeless(found, turn, datetime.now(UTC))
+
+    async def _thread_of(self, turn: Turn) -> Thread:
+        """However long Slack is away, as long as the answer matters."""
+        while True:
+            try:
+                return await until_it_lands(
+                    lambda: self._chat.thread(turn.key.channel, turn.thread_ts)
+                )
+            except Transient:
+                if is_too_old(turn, datetime.now(UTC)):
+                    raise
 
     # -- the model's side
 
-    async def _write(self, question: Question, draft: Draft, reply: Reply, meter: Meter) -> None:
+    async def _write(
+        self,
+        question: Question,
+        thread: Thread | None,
+        draft: Draft,
+        reply: Reply,
+        meter: Meter,
+    ) -> None:
         def tell(error: Transient, seconds: float) -> None:
             if seconds >= NOTICEABLE:
                 reply.tell(draft, f"{error.waiting}, next try in {int(seconds)} s")
@@ -250,7 +291,7 @@ class Responder:
 
         slow = asyncio.get_running_loop().call_later(NOTICEABLE, tell_slow)
         try:
-            thread = await self._thread(question, tell)
+            thread = await self._thread(question, thread, tell)
         finally:
             slow.cancel()
         if draft.waiting:
@@ -269,7 +310,8 @@ class Responder:
             prompt = self._fit(material, prompt.tokens // 2)
             await self._stream(prompt, draft, reply, meter, tell, begun)
         finally:
-            await begun  # or it would be written after the end
+            begun.cancel()  # where nothing came; the end says all that it would
+            await asyncio.gather(begun, return_exceptions=True)
         if draft.is_blank:
             raise EmptyAnswer
 
@@ -277,12 +319,13 @@ class Responder:
         record = meter.foreboding(prompt.tokens)
         await until_recorded(lambda: self._turns.begin(meter.turn, record))
 
-    async def _thread(self, question: Question, on_wait: OnWait) -> list[dict[str, Any]]:
-        return [] if question.opens_thread else await self._read_thread(question, on_wait)
+    async def _thread(self, question: Question, thread: Thread | None, on_wait: OnWait) -> Thread:
+        if question.opens_thread:
+            return []
+        return await self._read_thread(question, on_wait) if thread is None else thread
 
-    async def _material(
-        self, question: Question, thread: list[dict[str, Any]], reply: Reply
-    ) -> _Material:
+    async def _material(self, question: Question, thread: Thread, reply: Reply) -> _Material:
+        """What is said and attached in the thread, with the names of those who speak."""
         people = history.people(thread, question, self._bot)
         found, attached = await asyncio.gather(
             self._chat.names(people),
@@ -305,7 +348,7 @@ class Responder:
         reply.tell_reading("")
         return attached.with_readings(readings)
 
-    async def _read_thread(self, question: Question, on_wait: OnWait) -> list[dict[str, Any]]:
+    async def _read_thread(self, question: Question, on_wait: OnWait) -> Thread:
         try:
             return await read_again(
                 lambda: self._chat.thread(question.channel, question.thread_ts), on_wait
@@ -387,10 +430,10 @@ class Responder:
 
     # -- Slack's side
 
-    async def _show(self, reply: Reply, draft: Draft, meter: Meter) -> None:
+    async def _show(self, showing: Awaitable[None], meter: Meter) -> None:
         channel = meter.turn.key.channel
         try:
-            await reply.follow(draft)
+            await showing
         except (asyncio.CancelledError, Closed) as error:
             meter.is_handed_over = True
             meter.ended("stopped")
@@ -418,41 +461,28 @@ class Responder:
         self._notes.add(task)
         task.add_done_callback(self._notes.discard)
 
-    async def _record(self, turn: Turn, meter: Meter, *, ended: float) -> None:
-        record = meter.record(ended=ended)
-        event(log, "answer.finished", **record.fields())
+    async def _close(self, meter: Meter, record: UsageRecord | None) -> None:
+        if record:
+            event(log, "answer.finished", **record.fields())
         if meter.is_handed_over:
-            await self._suspend(turn, record)
+            await self._suspend(meter.turn, record)
         else:
-            await self._finish(turn, meter.outcome, record)
+            await self._finish(meter.turn, meter.outcome, record)
 
     async def _finish(self, turn: Turn, outcome: Outcome, record: UsageRecord | None) -> None:
         """Not lost with the database: until it is back, the turn is not over."""
         try:
             await until_recorded(lambda: self._turns.finish(turn, outcome, record))
         except Exception as error:
-            # The answer stands; the line in the log still holds its numbers.
             broke(log, "turn.not_recorded", error)
+            if record:  # the line in the log holds its numbers; the thread's next are not to wait
+                await self._finish(turn, outcome, None)
 
-    async def _suspend(self, turn: Turn, record: UsageRecord) -> None:
+    async def _suspend(self, turn: Turn, record: UsageRecord | None) -> None:
         try:
             await self._turns.suspend(turn, record)
         except Exception as error:  # whoever finds this process gone takes the turn all the same
             broke(log, "turn.not_recorded", error)
-
-
-def _resumed(
-    turn: Turn, found: Standing, error: BotError | None
-) -> tuple[Question, Draft, Standing]:
-    """What `_answer` needs to go on: the question, and a draft of what people already see."""
-    draft = Draft()
-    draft.push(join([message.text for message in found.reply]))
-    if error:
-        event(log, "turn.given_up", level=logging.WARNING, ts=turn.key.ts, reason=error)
-        draft.end(error.sentence)
-    elif found.is_whole:  # but for messages that are to be deleted
-        draft.end()
-    return found.question or blank_question(turn), draft, found
 
 
 def _log_failure(error: BaseException) -> None:

@@ -10,13 +10,20 @@ from functools import partial
 from typing import TypeVar
 
 from bot import server, slack, socket_mode, watchdog
+from bot.admission import Admission, Rules
 from bot.app import Intake, bolt_app
+from bot.budget_desk import BudgetDesk
+from bot.budget_views import BUDGETS, REMOVE, WHOM, refused_modal
+from bot.desk import Desk, Form, Routes
 from bot.downloads import downloading
+from bot.errands import Errands
 from bot.errors import BotError, CannotStart, SlackRefused
-from bot.logs import event
+from bot.logs import event, heard_by
 from bot.messages import Identity, Turn, TurnKey
+from bot.metrics import Metrics, Moment, shown
 from bot.openai_model import OpenAIModel
 from bot.pacing import Limits, Pacer
+from bot.people import People
 from bot.queue import Queue, Tell
 from bot.reader import FileReader
 from bot.responder import Responder
@@ -25,6 +32,8 @@ from bot.sandbox import Sandbox
 from bot.settings import Settings
 from bot.store import Membership, Store, opened
 from bot.turnstile import Turnstile
+from bot.usage_desk import UsageDesk
+from bot.usage_views import PERIOD, SHEET
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +54,7 @@ class Running:
     responder: Responder
     turnstile: Turnstile
     membership: Membership
+    errands: Errands
 
     @property
     def keys(self) -> list[TurnKey]:
@@ -66,10 +76,28 @@ class Running:
         self.turnstile.resume()
 
 
+@dataclass
+class View:
+    """What ``/metrics`` shows of the moment, also before the bot runs."""
+
+    door: server.Door
+    queue: Queue | None = None
+
+    async def look(self) -> Moment:
+        health = await self.door.health()
+        socket = self.door.socket
+        return Moment(
+            running=self.queue.running if self.queue else 0,
+            waiting=self.queue.waiting if self.queue else 0,
+            is_receiving=self.door.app is not None and (socket is None or socket.is_connected),
+            is_database_ready=health["database"],
+        )
+
+
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT.
 
-    :raises CannotStart: Slack refuses a token, the port is taken, or another process serves on
+    :raises CannotStart: Slack refuses a token, a port is taken, or another process serves on
         the same SQLite file.
     """
     stop, hurry = _stop_signals()
@@ -79,11 +107,14 @@ async def serve(settings: Settings) -> None:
         door = server.Door(
             over_http=not settings.uses_socket_mode, is_database_ready=store.is_ready
         )
+        view = View(door)
+        await _count(stack, settings, view)
         port = await _listen(stack, settings, door)
         starting = asyncio.create_task(_start(stack, settings, store, door, port))
         bot = await _unless_stopped(starting, stop)
         if bot is None:
             return
+        view.queue = bot.queue
         await _unless_stopped(asyncio.create_task(bot.membership.ended()), stop)
         door.close()
         await _wind_down(bot, hurry)
@@ -101,6 +132,14 @@ def model_of(settings: Settings) -> OpenAIModel:
     )
 
 
+def rules_of(settings: Settings) -> Rules:
+    return Rules(
+        guests=settings.allow_guests,
+        strangers=settings.allow_external,
+        per_minute=settings.questions_per_minute,
+    )
+
+
 async def _listen(stack: AsyncExitStack, settings: Settings, door: server.Door) -> int | None:
     """Opens the port before all else: a platform ends a bot that shows none while Slack is away."""
     port = settings.port
@@ -112,6 +151,22 @@ async def _listen(stack: AsyncExitStack, settings: Settings, door: server.Door) 
         raise CannotStart(
             f"PORT {port} cannot be had on HOST {settings.host}: {error.strerror}."
         ) from error
+
+
+async def _count(stack: AsyncExitStack, settings: Settings, view: View) -> None:
+    """From the start, so that a bot that waits for Slack can be seen to."""
+    host, port = settings.metrics_host, settings.metrics_port
+    if port is None:
+        return
+    metrics = Metrics(settings.openai_base_url)
+    stack.enter_context(heard_by(metrics.hear))
+    try:
+        port = await stack.enter_async_context(shown(metrics, view.look, host=host, port=port))
+    except OSError as error:
+        raise CannotStart(
+            f"METRICS_PORT {port} cannot be had on METRICS_HOST {host}: {error.strerror}."
+        ) from error
+    event(log, "metrics.shown", host=host, port=port)
 
 
 async def _start(
@@ -128,6 +183,15 @@ async def _start(
     chat = slack.SlackChat(client, identity, shares=shares)
     stack.push_async_callback(chat.close)
     turnstile = Turnstile(Pacer(Limits(burst=settings.slack_burst)), shares)
+    errands, people = Errands(), People(chat, admins=settings.admin_users)
+    admission = Admission(
+        rules_of(settings),
+        people=people,
+        asked=store.turns,
+        budgets=store.limits,
+        teller=chat,
+        errands=errands,
+    )
     downloads = await stack.enter_async_context(
         downloading(client, token=settings.slack_bot_token, api_url=settings.slack_api_url)
     )
@@ -139,16 +203,20 @@ async def _start(
         model=model,
         files=files,
         turns=store.turns,
+        admission=admission,
         turnstile=turnstile,
+        prices=settings.prices,
         instructions=settings.system_prompt,
         context_tokens=settings.openai_context_tokens,
     )
     queue = Queue(
         store.turns, responder.answer, _whisper(chat), at_once=settings.max_concurrent_answers
     )
-    bot = Running(Intake(identity, accept=queue.accept), queue, responder, turnstile, store.member)
-    await store.member.join(bot)
+    desk = _desk(settings, identity, store, chat, slack.Surfaces(client), people, errands)
+    intake = Intake(identity, accept=queue.accept, desk=desk)
+    bot = Running(intake, queue, responder, turnstile, store.member, errands)
     stack.push_async_callback(store.member.leave)
+    await store.member.join(bot)
     await _receive(stack, settings, identity, bot.intake, door)
     mode = "Socket Mode" if settings.uses_socket_mode else "HTTP"
     event(log, "bot.started", mode=mode, port=port, bot=identity.name, team=identity.team)
@@ -161,6 +229,47 @@ def _whisper(chat: slack.SlackChat) -> Tell:
             await chat.whisper(turn.key.channel, turn.thread_ts, turn.user, sentence)
 
     return whisper
+
+
+def _desk(
+    settings: Settings,
+    bot: Identity,
+    store: Store,
+    chat: slack.SlackChat,
+    surfaces: slack.Surfaces,
+    people: People,
+    errands: Errands,
+) -> Desk:
+    usage = UsageDesk(
+        bot.team,
+        people=people,
+        ledger=store.ledger,
+        budgets=store.limits,
+        surfaces=surfaces,
+        names=chat,
+    )
+    budgets = BudgetDesk(
+        bot.team,
+        people=people,
+        limits=store.limits,
+        surfaces=surfaces,
+        model=settings.openai_model,
+        prices=settings.prices,
+    )
+    routes = Routes(
+        help=usage.help,
+        commands={"usage": usage.answer, "budget": budgets.answer},
+        presses={
+            PERIOD: usage.choose,
+            SHEET: usage.send_sheet,
+            BUDGETS: budgets.open,
+            WHOM: budgets.choose,
+            REMOVE: budgets.remove,
+        },
+        forms={BUDGETS: Form(budgets.submit, refused_modal)},
+        visit=usage.visit,
+    )
+    return Desk(routes, surfaces, errands)
 
 
 async def _receive(
@@ -192,6 +301,7 @@ async def _wind_down(bot: Running, hurry: asyncio.Event) -> None:
     or wait for the next start and say so."""
     bot.intake.close()
     event(log, "bot.stopping")
+    await bot.membership.take_nothing_more()
     await bot.queue.close()
     if not await _unless_stopped(asyncio.create_task(bot.queue.finished(within=DRAIN)), hurry):
         if await bot.membership.others():  # they go on at once; nobody needs to read of it
@@ -199,6 +309,8 @@ async def _wind_down(bot: Running, hurry: asyncio.Event) -> None:
         bot.responder.interrupt()
         await bot.queue.finished(within=LAST_WORDS)
     await bot.queue.abandon()
+    await bot.errands.finished(within=LAST_WORDS)
+    await bot.errands.abandon()
     event(log, "bot.stopped")
 
 

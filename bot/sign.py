@@ -13,6 +13,7 @@ from bot.errors import BotError, SlackRefused, Unavailable
 from bot.logs import broke, event
 from bot.messages import Question
 from bot.retries import until_it_lands
+from bot.standing import REACTION
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +23,6 @@ THINKING = "is thinking..."
 # answers may make: a part of Slack's 600, so that the rest can come and go at once.
 PROGRESS = 3.0
 PROGRESS_A_MINUTE = 400
-
-# Where a workspace has no status line: a reaction on the question.
-REACTION = "eyes"
 
 # Refusals that concern one thread; any other means that the workspace has no status line.
 OF_ONE_THREAD = frozenset(
@@ -98,6 +96,10 @@ class Sign:
         """Which file is being read; "" when that is over."""
         self._reading = what
         self._news.set()
+
+    def adopt_reaction(self) -> None:
+        """One of another process stands on the question: it is this sign's to remove."""
+        self._has_reacted = True
 
     def expect_post(self, *, is_expected: bool = True) -> None:
         """Words are on their way: what is set from now on may come after them, and stay.

@@ -19,7 +19,7 @@ from slack_bolt.response import BoltResponse
 
 from bot.errors import BotError, SlackRefused, Unavailable
 from bot.logs import broke, event
-from bot.retries import until_reachable
+from bot.retries import until_connected
 from bot.slack import proxy_for
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ Dispatch = Callable[[AsyncBoltRequest], Awaitable[BoltResponse]]
 OPENS_WITHIN = 10.0  # the handshake and Slack's greeting
 PING_EVERY = 5.0
 LINGERS_FOR = 12.0  # the old beside the new; Slack ends one about 10 s after its warning
-LASTS = 30.0  # one that ended sooner lets the next one wait
+LASTS = 10.0  # one that ended sooner lets the next one wait
 OLD_AFTER = 3600.0  # Slack replaces each after about an hour; one that it forgot is replaced by us
 ACKS_WITHIN = 3.0  # Slack waits no longer for an acknowledgement
 
@@ -44,6 +44,9 @@ MOST_UNDER_WAY = 100
 # Characters; Slack's largest events stay well below. Bytes; a larger frame ends its connection.
 LARGEST_EVENT = 2 * 1024 * 1024
 LARGEST_FRAME = 16 * 1024 * 1024
+
+# Reasons for a replacement that tell of no trouble.
+PLANNED = frozenset({"warning", "refresh_requested", "old"})
 
 # Words after which another connection cannot stand as long as this one is open.
 OUT_OF_PLACE = frozenset({"link_disabled", "too_many_websockets"})
@@ -133,7 +136,7 @@ class SocketMode:
 
     async def _keep_connected(self) -> None:
         while True:
-            await until_reachable(self._connect)
+            await until_connected(self._connect)
 
     async def _connect(self) -> None:
         """One connection, until the next one is due. Returns where that may be opened at once.
@@ -149,7 +152,8 @@ class SocketMode:
         except Exception as error:  # a mistake of ours must not end the receiving for good
             broke(log, "socket.broke", error)
             raise Unavailable("Slack", "socket: broke") from error
-        event(log, "socket.due", reason=reason, seconds=link.age)
+        level = logging.INFO if reason in PLANNED else logging.WARNING
+        event(log, "socket.due", level=level, reason=reason, seconds=link.age)
         if link.age < LASTS:
             raise Unavailable("Slack", f"socket: {reason}")
 

@@ -1,12 +1,23 @@
 """What stands in a thread of a turn that another process began: its question, and its reply."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
-from bot.gate import question_in
+from bot.errors import BotError, QuestionGone, TooLate, TriedTooOften
+from bot.gate import SPOKEN_SUBTYPES, question_in
 from bot.history import answer_text, reply_tag
-from bot.messages import Identity, Question, Turn
+from bot.messages import Identity, Question, Turn, TurnKey
+
+# A turn is begun no more often than this: it may be what its processes died of.
+MOST_ATTEMPTS = 4
+
+# After this long nobody waits for the answer any more.
+OLDEST = timedelta(hours=1)
+
+# On the question, where the workspace has no status line: an answer is coming.
+REACTION = "eyes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,34 +36,75 @@ class Standing:
     reply: tuple[StandingMessage, ...] = ()  # its parts, in order
     surplus: tuple[str, ...] = ()  # the ts of messages that are to be deleted
     is_whole: bool = False
+    has_reaction: bool = False  # the bot's own, which said that an answer is coming
+    thread: Sequence[Mapping[str, Any]] | None = field(default=None, compare=False)  # as read
 
 
 def standing(thread: Sequence[Mapping[str, Any]], turn: Turn, bot: Identity) -> Standing:
     """What a thread holds of a turn. Only this bot's own messages count as a reply.
 
     Where two messages are the same part, the older was given up: a process ended before it
-    could delete it. So was what follows a gap.
+    could delete it. So was what follows a gap, and what follows the last part.
     """
-    question = None
+    question, has_reaction = None, False
     parts: dict[int, Mapping[str, Any]] = {}
     surplus: list[str] = []
-    is_whole = False
     for message in thread:
-        if str(message.get("ts")) == turn.key.ts:
-            question = question_in(message, turn)
-        tag = reply_tag(message, bot)
-        number = tag.get("part") if tag else None
-        if tag is None or tag.get("turn") != str(turn.key) or not isinstance(number, int):
+        if _ts(message) == turn.key.ts and message.get("subtype") in SPOKEN_SUBTYPES:
+            question, has_reaction = question_in(message, turn), _has_reaction(message, bot)
+        number = part_of(message, turn.key, bot)
+        if number is None:
             continue
         if number in parts:
-            surplus.append(str(parts[number].get("ts")))
+            surplus.append(_ts(parts[number]))
         parts[number] = message
-        is_whole = is_whole or tag.get("is_last") is True
     reply: list[StandingMessage] = []
+    is_whole = False
     for number, message in sorted(parts.items()):
-        found = StandingMessage(str(message.get("ts")), answer_text(message))
-        if number == len(reply):
-            reply.append(found)
-        else:
-            surplus.append(found.ts)
-    return Standing(question, tuple(reply), tuple(surplus), is_whole)
+        if is_whole or number != len(reply):
+            surplus.append(_ts(message))
+            continue
+        reply.append(StandingMessage(_ts(message), answer_text(message)))
+        is_whole = _is_last(message, bot)
+    return Standing(question, tuple(reply), tuple(surplus), is_whole, has_reaction, thread)
+
+
+def hopeless(found: Standing, turn: Turn, now: datetime) -> BotError | None:
+    """Why there is no point in going on with what was found, if there is none."""
+    if found.is_whole:
+        return None
+    if turn.attempts >= MOST_ATTEMPTS:
+        return TriedTooOften()
+    if is_too_old(turn, now):
+        return TooLate()
+    return QuestionGone() if found.reply and not found.question else None
+
+
+def is_too_old(turn: Turn, now: datetime) -> bool:
+    return now - turn.accepted_at > OLDEST
+
+
+def part_of(message: Mapping[str, Any], turn: TurnKey, bot: Identity) -> int | None:
+    """Which part of that turn's reply it is; None where it is none."""
+    tag = reply_tag(message, bot)
+    number = tag.get("part") if tag and tag.get("turn") == str(turn) else None
+    return number if isinstance(number, int) else None
+
+
+def _is_last(message: Mapping[str, Any], bot: Identity) -> bool:
+    tag = reply_tag(message, bot)
+    return tag is not None and tag.get("is_last") is True
+
+
+def _has_reaction(message: Mapping[str, Any], bot: Identity) -> bool:
+    reactions = message.get("reactions")
+    return any(
+        isinstance(reaction, Mapping)
+        and reaction.get("name") == REACTION
+        and bot.user in (reaction.get("users") or ())
+        for reaction in (reactions if isinstance(reactions, list) else ())
+    )
+
+
+def _ts(message: Mapping[str, Any]) -> str:
+    return str(message.get("ts"))

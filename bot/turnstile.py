@@ -15,7 +15,6 @@ UNSAID_RETRY_AFTER = 10.0
 # Seconds between two looks at a budget that only answers can free.
 MOMENT = 0.5
 
-
 # Seconds after which a draw is tried again that failed because the database is away.
 DRAW_AGAIN = 0.5
 
@@ -95,17 +94,18 @@ class Turnstile:
         :raises Late: a last edit could not be made in time.
         :raises Closed: nobody is let through any more.
         """
-        await self._enter(claim, call)
         try:
-            yield
-        except RateLimited as error:
-            await self._refused(claim, call, error.retry_after or UNSAID_RETRY_AFTER)
-            raise
-        except BaseException:
-            self._pacer.answered(claim, call, _now())
-            raise
-        else:
-            self._pacer.answered(claim, call, _now())
+            await self._enter(claim, call)
+            try:
+                yield
+            except RateLimited as error:
+                await self._refused(claim, call, error.retry_after or UNSAID_RETRY_AFTER)
+                raise
+            except BaseException:
+                self._pacer.answered(claim, call, _now())
+                raise
+            else:
+                self._pacer.answered(claim, call, _now())
         finally:
             self.turn()
 
@@ -128,23 +128,21 @@ class Turnstile:
                 self._pacer.returned(claim, call)
             claim.wants = None
             self._waiting.pop(claim, None)
-            self.turn()
             raise
 
     async def _draw(self, shares: Shares, claim: Claim, call: Call) -> bool:
         """Whether what the pacer grants is there: another process may have been first."""
         windows = self._pacer.windows(claim, call)
-        drawn = None
+        drawn, is_granted = None, False
         try:
-            drawn = await shares.draw(windows, kept_back=self._pacer.kept_back)
-        except Transient:
-            await asyncio.sleep(DRAW_AGAIN)
+            drawn = await _drawn(shares, windows, kept_back=self._pacer.kept_back)
+            is_granted = drawn.is_granted and not (self._is_paused or self._is_closed)
         finally:
-            if drawn is None or not drawn.is_granted:
+            if not is_granted:
                 self._pacer.returned(claim, call)
-        if drawn:
-            self._pacer.learn(windows, drawn.states, drawn.kept_elsewhere)
-        return drawn is not None and drawn.is_granted
+        self._pacer.kept_elsewhere = drawn.kept_elsewhere
+        _adopt(windows, drawn)
+        return is_granted
 
     async def _refused(self, claim: Claim, call: Call, retry_after: float) -> None:
         held = self._pacer.refused(claim, call, _now(), retry_after=retry_after)
@@ -211,16 +209,26 @@ class Budget:
             return True
         drawn = None
         try:
-            drawn = await self._shares.draw(self._windows, kept_back=0)
-        except Transient:
-            await asyncio.sleep(DRAW_AGAIN)
+            drawn = await _drawn(self._shares, self._windows, kept_back=0)
         finally:
             if drawn is None or not drawn.is_granted:
                 self._window.returned()
-        if drawn:
-            for name, window in self._windows.items():
-                window.adopt(drawn.states[name], 0.0)
-        return drawn is not None and drawn.is_granted
+        _adopt(self._windows, drawn)
+        return drawn.is_granted
+
+
+async def _drawn(shares: Shares, windows: Mapping[str, Window], *, kept_back: int) -> Drawn:
+    """However long the database is away."""
+    while True:
+        try:
+            return await shares.draw(windows, kept_back=kept_back)
+        except Transient:
+            await asyncio.sleep(DRAW_AGAIN)
+
+
+def _adopt(windows: Mapping[str, Window], drawn: Drawn) -> None:
+    for name, window in windows.items():
+        window.adopt(drawn.states[name], 0.0)
 
 
 def _now() -> float:

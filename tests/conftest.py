@@ -1,12 +1,15 @@
-"""Time in the tests of `core` is virtual: a back-off of a minute passes at once."""
+"""Virtual time in the tests of `core`: a back-off of a minute passes at once. A PostgreSQL."""
 
 import asyncio
 import os
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+
+from tests.postgres import Postgres, postgres_server
 
 CORE = Path(__file__).parent / "core"
 
@@ -53,3 +56,17 @@ def _no_keys_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("SLACK_", "OPENAI_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server for the tests of this worker that ask for one."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def postgres_url(postgres: Postgres) -> AsyncIterator[str]:
+    """An empty database of its own for each test."""
+    async with postgres.database() as url:
+        yield url

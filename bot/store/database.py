@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.store.calls import SharedCalls
 from bot.store.ledger import Ledger
+from bot.store.limits import Limits
 from bot.store.migrations import upgrade
 from bot.store.replicas import Replica, SoleProcess
-from bot.store.transactions import transaction
+from bot.store.retention import Retention
+from bot.store.transactions import LOST, transaction
 from bot.store.turns import Turns
 
 # Seconds to connect, and for one statement: a database that takes longer counts as lost.
@@ -33,13 +35,15 @@ Membership = SoleProcess | Replica
 class Store:
     """The database: `turns` and `ledger` over one engine, and this process's part in it."""
 
-    def __init__(self, database_url: str, engine: AsyncEngine) -> None:
+    def __init__(self, database_url: str, engine: AsyncEngine, reports: AsyncEngine) -> None:
         self._engine = engine
         self._is_shared = is_postgres(database_url)
         self.turns = Turns(engine)
-        self.ledger = Ledger(engine)
+        self.ledger = Ledger(engine, reports=reports)
+        self.limits = Limits(engine)
+        self.retention = Retention(engine)
         self.member: Membership = (
-            Replica(database_url, self.turns)
+            Replica(database_url, engine, self.turns)
             if self._is_shared
             else SoleProcess(sqlite_path(database_url), self.turns)
         )
@@ -63,14 +67,22 @@ async def opened(database_url: str) -> AsyncIterator[Store]:
     :raises sqlalchemy.exc.SQLAlchemyError: it cannot be opened, or is no database.
     """
     engine = await _engine(database_url)
+    # A report may read for seconds, and no question should wait for it to be accepted.
+    reports = engine if is_postgres(database_url) else _sqlite(database_url)
+    try:
+        await _upgrade(engine)
+        yield Store(database_url, engine, reports)
+    finally:
+        await reports.dispose()
+        await engine.dispose()
+
+
+async def _upgrade(engine: AsyncEngine) -> None:
     try:
         async with engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
             await connection.run_sync(upgrade)
-        yield Store(database_url, engine)
-    except (OSError, asyncpg.PostgresError) as error:  # of a connection that was never made
+    except LOST as error:  # of a connection that was never made
         raise DBAPIError(None, None, error) from error
-    finally:
-        await engine.dispose()
 
 
 def is_postgres(database_url: str) -> bool:
@@ -98,11 +110,18 @@ async def _engine(database_url: str) -> AsyncEngine:
             async_creator=lambda: connect(database_url),
             pool_size=CONNECTIONS,
             max_overflow=CONNECTIONS,
+            pool_timeout=STATEMENT_WITHIN,
             pool_use_lifo=True,
         )
     await asyncio.to_thread(_prepare_file, sqlite_path(database_url))
+    return _sqlite(database_url)
+
+
+def _sqlite(database_url: str) -> AsyncEngine:
     # One connection: SQLite takes one writer, and a queue here is fairer than its busy time-out.
-    engine = create_async_engine(database_url, pool_size=1, max_overflow=0)
+    engine = create_async_engine(
+        database_url, pool_size=1, max_overflow=0, pool_timeout=STATEMENT_WITHIN
+    )
     event.listen(engine.sync_engine, "connect", _set_pragmas)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine

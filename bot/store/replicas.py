@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import Any, Protocol
 
 import asyncpg
 from filelock import FileLock, Timeout
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.errors import CannotStart, Unavailable
 from bot.logs import broke, event
 from bot.messages import Turn, TurnKey
-from bot.store.transactions import LOST
+from bot.store.transactions import LOST, transaction
 from bot.store.turns import NEWS, TAKEN_AT_ONCE, Turns
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,35 @@ log = logging.getLogger(__name__)
 BEAT = 1.0
 BEAT_WITHIN = 3.0
 
-# A replica's name is a number: it holds the advisory lock (LOCKS, number) while it is alive.
-LOCKS = 0x6C6C6D
+# Seconds for which a process that lost its session takes nothing over: a database that is started
+# again has ended the sessions of all, and each is to go on with its own turns.
+SETTLES_WITHIN = 3.0
+
+# A process is alive while it holds the advisory lock (ALIVE, its name), which is a number; and
+# takes nothing over any more while it also holds (LEAVING, its name).
+ALIVE, LEAVING = 0x6C6C6D, 0x6C6C6E
+
+# How many others are alive and stay. The dead, who is just being looked after, is locked as shared.
+OTHERS = """
+    SELECT count(DISTINCT objid)
+    FROM pg_locks AS alive
+    WHERE locktype = 'advisory' AND granted AND mode = 'ExclusiveLock' AND classid = :alive
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND objid <> :name AND NOT EXISTS (
+            SELECT FROM pg_locks AS leaving
+            WHERE leaving.locktype = 'advisory' AND leaving.classid = :leaving
+                AND leaving.objid = alive.objid AND leaving.database = alive.database
+        )
+"""
+
+# An earlier session of this process that the server still believes in.
+END_EARLIER_SESSION = """
+    SELECT pg_terminate_backend(pid)
+    FROM pg_locks
+    WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND classid = $1::oid
+        AND objid = $2::oid AND pid <> pg_backend_pid()
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 # Dead machines are noticed within about 20 seconds, by the server too.
 KEEPALIVES = {
@@ -58,7 +86,8 @@ class SoleProcess:
     """The only process on a SQLite file: whatever was unfinished is its own."""
 
     def __init__(self, path: str, turns: Turns) -> None:
-        self._lock = FileLock(f"{path}.lock")
+        # It is taken in one thread and released in another.
+        self._lock = FileLock(f"{path}.lock", thread_local=False)
         self._path = path
         self._turns = turns
         self.is_alive = False
@@ -78,6 +107,9 @@ class SoleProcess:
     async def others(self) -> int:
         return 0
 
+    async def take_nothing_more(self) -> None:
+        """There is nobody from whom to take."""
+
     async def ended(self) -> None:
         """Never: the lock lasts as long as the process."""
         await asyncio.Future()
@@ -96,12 +128,15 @@ class Replica:
     that nobody has taken over.
     """
 
-    def __init__(self, database_url: str, turns: Turns) -> None:
+    def __init__(self, database_url: str, engine: AsyncEngine, turns: Turns) -> None:
         self._database_url = database_url
+        self._engine = engine
         self._turns = turns
+        self._name = int(turns.owner)
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._connection: Any = None
+        self._takes_from = 0.0  # by the loop's clock: when it may take turns over
+        self._is_leaving = False
         self.is_alive = False
 
     async def join(self, crew: Crew) -> None:
@@ -109,22 +144,26 @@ class Replica:
         joined = asyncio.Event()
         self._task = asyncio.create_task(self._live(crew, joined))
         waiting = asyncio.create_task(joined.wait())
-        await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        try:
+            await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
         if self._task.done():
             self._task.result()
 
     async def others(self) -> int:
-        """How many other processes are alive; 0 where this one cannot tell."""
-        query = (
-            "SELECT count(DISTINCT objid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
-            "AND classid = $1::oid AND objid <> $2::oid AND database = "
-            "(SELECT oid FROM pg_database WHERE datname = current_database())"
-        )
+        """How many other processes could go on with this one's turns; 0 where it cannot tell."""
+        about = {"alive": ALIVE, "leaving": LEAVING, "name": self._name}
         try:
-            return int(await self._connection.fetchval(query, LOCKS, int(self._turns.owner)))
-        except (AttributeError, TimeoutError, *LOST):  # there is no session
+            async with transaction(self._engine) as connection:
+                return int(await connection.scalar(text(OTHERS), about) or 0)
+        except Unavailable:
             return 0
+
+    async def take_nothing_more(self) -> None:
+        """For a process that is about to leave: its own turns are for the others."""
+        self._is_leaving = True
+        self._news.set()
 
     async def ended(self) -> None:
         """Returns only by raising: this process cannot be a replica.
@@ -149,7 +188,7 @@ class Replica:
         async def session() -> None:
             try:
                 await self._session(crew, joined)
-            except (Unavailable, TimeoutError, asyncpg.PostgresError, *LOST) as error:
+            except (Unavailable, *LOST) as error:
                 broke(log, "replica.lost", error)
             finally:
                 self.is_alive = False
@@ -158,41 +197,54 @@ class Replica:
         while True:
             await session()
             await asyncio.sleep(BEAT)
+            self._takes_from = asyncio.get_running_loop().time() + SETTLES_WITHIN
 
     async def _session(self, crew: Crew, joined: asyncio.Event) -> None:
         connection = await asyncpg.connect(
             self._database_url, timeout=BEAT_WITHIN, server_settings=KEEPALIVES
         )
-        self._connection = connection
+        connection.add_termination_listener(lambda _: self._lost(crew))
         try:
-            await self._take_a_name(connection, crew)
+            await self._show_life(connection)
             await connection.add_listener(NEWS, self._on_news(crew))
+            await self._go_on(crew)
             process = await self._beat(connection)
-            self.is_alive = True
-            crew.go_on()
             joined.set()
-            event(log, "replica.alive", replica=self._turns.owner)
             while True:
                 if await self._beat(connection) != process:
                     raise CannotStart(
                         "DATABASE_URL goes through a pooler that shares connections (pgbouncer "
                         "in transaction mode, say). Name the PostgreSQL server itself."
                     )
-                await self._look_for_orphans(connection, crew)
+                async with asyncio.timeout(BEAT_WITHIN):
+                    if self._is_leaving:
+                        await self._say_that_it_leaves(connection)
+                    elif asyncio.get_running_loop().time() >= self._takes_from:
+                        await self._look_for_orphans(connection, crew)
                 await self._pause()
         finally:
-            self._connection = None
             connection.terminate()
 
-    async def _take_a_name(self, connection: Any, crew: Crew) -> None:
-        """A new one, and with it the turns under this process's earlier name."""
-        name, earlier = secrets.randbelow(2**31), self._turns.owner
+    def _lost(self, crew: Crew) -> None:
+        """The session has ended: others may take over from this moment on."""
+        crew.pause()
+        self._news.set()
+
+    async def _show_life(self, connection: Any) -> None:
         async with asyncio.timeout(BEAT_WITHIN):
-            await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, name)
-        keys = list(crew.keys)
-        self._turns.owner = str(name)
-        won = {turn.key for turn in await self._turns.win_back(keys, earlier_owner=earlier)}
-        crew.drop([key for key in keys if key not in won])
+            await connection.execute(END_EARLIER_SESSION, ALIVE, self._name)
+            await connection.execute("SELECT pg_advisory_lock($1, $2)", ALIVE, self._name)
+
+    async def _go_on(self, crew: Crew) -> None:
+        """With what nobody has taken over while this process could not be seen to live."""
+        keys = set(crew.keys)
+        async with asyncio.timeout(BEAT_WITHIN):
+            mine = await self._turns.left_to_me()
+        crew.drop(keys - {turn.key for turn in mine})
+        crew.resume(turn for turn in mine if turn.key not in keys)  # whose acceptance was lost
+        self.is_alive = True
+        crew.go_on()
+        event(log, "replica.alive", replica=self._turns.owner)
 
     async def _beat(self, connection: Any) -> int:
         async with asyncio.timeout(BEAT_WITHIN):
@@ -204,13 +256,18 @@ class Replica:
             if owner is None:
                 await self._take_over(owner, crew)
             elif await connection.fetchval(
-                "SELECT pg_try_advisory_lock($1, $2)", LOCKS, int(owner)
+                "SELECT pg_try_advisory_lock_shared($1, $2)", ALIVE, int(owner)
             ):
                 event(log, "replica.ended", replica=owner)
                 try:
                     await self._take_over(owner, crew)
                 finally:
-                    await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCKS, int(owner))
+                    await connection.execute(
+                        "SELECT pg_advisory_unlock_shared($1, $2)", ALIVE, int(owner)
+                    )
+
+    async def _say_that_it_leaves(self, connection: Any) -> None:
+        await connection.execute("SELECT pg_advisory_lock($1, $2)", LEAVING, self._name)
 
     async def _take_over(self, owner: str | None, crew: Crew) -> None:
         taken = await self._turns.take_over(owner)

@@ -6,7 +6,6 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
     Callable,
-    Collection,
     Iterable,
     Mapping,
     Sequence,
@@ -113,6 +112,8 @@ class FakeChat:
         self._latency = latency
         self._thread = list(thread)
         self._turns: dict[str, str] = {}  # by ts
+        self._threads: dict[str, str] = {}  # by ts
+        self._reacted: set[tuple[str, str]] = set()  # message and name
 
     @property
     def screen(self) -> list[str]:
@@ -137,6 +138,7 @@ class FakeChat:
         async with self._call("post", channel):
             ts = f"1700000001.{len(self._turns) + 1:06}"
             self._turns[ts] = message["metadata"]["event_payload"]["turn"]
+            self._threads[ts] = thread_ts
             self.messages[ts] = message
             self.history.append(shown(message))
             if self.status:  # Slack clears it when an app replies
@@ -156,22 +158,12 @@ class FakeChat:
                 raise SlackRefused("chat.delete", "message_not_found")
             del self.messages[ts]
 
-    async def find_reply(
-        self,
-        channel: str,
-        thread_ts: str,
-        *,
-        turn: TurnKey,
-        number: int,
-        given_up: Collection[str] = (),
-    ) -> str | None:
-        found = None
+    async def find_reply(self, channel: str, thread_ts: str, turn: TurnKey) -> dict[str, int]:
         async with self._call("find_reply", channel):
-            for ts, message in self.messages.items():
-                tag = message["metadata"]["event_payload"]
-                if tag["turn"] == str(turn) and tag["part"] == number and ts not in given_up:
-                    found = ts
-        return found
+            tags = {
+                ts: message["metadata"]["event_payload"] for ts, message in self.messages.items()
+            }
+        return {ts: tag["part"] for ts, tag in tags.items() if tag["turn"] == str(turn)}
 
     async def set_status(self, channel: str, thread_ts: str, status: str) -> None:
         async with self._call("set_status", channel):
@@ -180,15 +172,30 @@ class FakeChat:
     async def add_reaction(self, channel: str, ts: str, name: str) -> None:
         async with self._call("add_reaction", channel):
             self.reactions.add(name)
+            self._reacted.add((ts, name))
 
     async def remove_reaction(self, channel: str, ts: str, name: str) -> None:
         async with self._call("remove_reaction", channel):
             self.reactions.discard(name)
+            self._reacted.discard((ts, name))
 
     async def thread(self, channel: str, thread_ts: str) -> list[dict[str, Any]]:
         async with self._call("thread", channel):
-            pass
-        return self._thread
+            read = [*self._thread, *self._own_messages(thread_ts)]
+        return [self._with_reactions(message) for message in read]
+
+    def _own_messages(self, thread_ts: str) -> list[dict[str, Any]]:
+        author = {"user": BOT.user, "bot_id": BOT.bot_id}
+        return [
+            {"ts": ts, **author, **message}
+            for ts, message in sorted(self.messages.items())
+            if self._threads[ts] == thread_ts
+        ]
+
+    def _with_reactions(self, message: dict[str, Any]) -> dict[str, Any]:
+        names = [name for ts, name in self._reacted if ts == message["ts"]]
+        reactions = [{"name": name, "users": [BOT.user], "count": 1} for name in names]
+        return message | {"reactions": reactions} if reactions else message
 
     async def names(self, users: Iterable[str]) -> dict[str, str]:
         known = {"UANA": "Ana", "UBEN": "Ben"}
@@ -317,6 +324,19 @@ class FakeTurns:
     async def suspend(self, turn: Turn, record: UsageRecord | None) -> None:
         self.suspended.append(turn.key)
         self.records += [record] if record else []
+
+
+class FakeAdmission:
+    """Lets everybody in, but for the next turns, which meet the ``errors`` (None is none)."""
+
+    def __init__(self, *errors: Exception | None) -> None:
+        self.asked: list[Turn] = []
+        self._errors = list(errors)
+
+    async def admit(self, turn: Turn) -> None:
+        self.asked.append(turn)
+        if self._errors and (error := self._errors.pop(0)):
+            raise error
 
 
 def shown(message: dict[str, Any]) -> str:

@@ -421,10 +421,17 @@ def test_answers_to_two_questions_stay_apart() -> None:
     assert read(*thread) == [("assistant", "One.\n\nTwo."), ("assistant", "A.\n\nB.")]
 
 
-def test_part_that_came_after_the_question_is_left_out() -> None:
+def test_answer_to_an_earlier_question_is_read_whole_though_it_came_after_this_one() -> None:
     late = part("Two.", number=1) | {"ts": "1700000901.000000"}
 
-    assert read(part("One.", number=0), late) == [("assistant", "One.")]
+    assert read(part("One.", number=0), late) == [("assistant", "One.\n\nTwo.")]
+
+
+@pytest.mark.parametrize("ts", [QUESTION.ts, "1700000900.000001"])
+def test_answers_to_this_question_and_to_later_ones_are_left_out(ts: str) -> None:
+    later = part("Two.", turn=TurnKey("T1", "C1", ts)) | {"ts": "1700000901.000000"}
+
+    assert read(part("One."), later) == [("assistant", "One.")]
 
 
 LONG = "\n\n".join(

@@ -194,7 +194,7 @@ async def test_check_says_what_an_optional_scope_would_add(tmp_path: Path) -> No
         )
 
     assert status == 0
-    assert "Scope files:read is not granted, so the bot does not read the files" in said
+    assert "Scope files:read is not granted: files that people attach are not read." in said
     assert "images do not go to the model, see OPENAI_VISION" in said
 
 

@@ -1116,6 +1116,78 @@ async def test_sixty_channels_may_ask_at_once(slack: LocalSlack, app: App) -> No
     assert {event["channel"] for event in app.events} == set(channels)
 
 
+# ---- people of other organisations
+
+
+async def test_person_of_another_organisation_is_told_apart(
+    slack: LocalSlack, client: AsyncWebClient
+) -> None:
+    eve = slack.add_person("Eve", team="T0OTHER", is_admin=True)
+
+    user = (await client.users_info(user=eve))["user"]
+    ts = await slack.say("general", "Eve", f"<@{slack.bot_user_id}> hello")
+    event = slack.deliveries[-1].payload["event"]
+
+    assert (user["team_id"], user["is_admin"]) == ("T0OTHER", True)
+    assert (event["ts"], event["user_team"], event["team"]) == (ts, "T0OTHER", "T0OTHER")
+
+
+async def test_members_are_listed_page_by_page(slack: LocalSlack, client: AsyncWebClient) -> None:
+    slack.add_person("Eve", team="T0OTHER")
+    found: list[str] = []
+    cursor = ""
+    while True:
+        answer = await client.users_list(limit=2, cursor=cursor or None)
+        found += [member["id"] for member in answer["members"]]
+        cursor = answer["response_metadata"]["next_cursor"]
+        if not cursor:
+            break
+
+    assert found == ["U0BOT", "U0ANA", "U0BEN", "U0CHLOE", "U0DAN"]
+
+
+# ---- files
+
+
+async def test_file_is_uploaded_as_the_sdk_does_it(
+    slack: LocalSlack, client: AsyncWebClient
+) -> None:
+    await client.files_upload_v2(
+        channel="C0GENERAL", filename="a.csv", content="day,cost", initial_comment="Here:"
+    )
+
+    (message,) = slack.workspace.channel("general").messages.values()
+    assert (message["text"], message["files"][0]["name"]) == ("Here:", "a.csv")
+    assert slack.workspace.uploads[message["files"][0]["id"]].content == b"day,cost"
+
+
+@pytest.mark.parametrize("length", [0, -1, 2**31])
+async def test_file_of_such_a_length_is_refused(client: AsyncWebClient, length: int) -> None:
+    with pytest.raises(SlackApiError, match=r"invalid_arguments|size_restricted"):
+        await client.files_getUploadURLExternal(filename="a.csv", length=length)
+
+
+async def test_file_is_shared_once_and_only_when_its_bytes_are_there(
+    slack: LocalSlack, client: AsyncWebClient
+) -> None:
+    place = await client.files_getUploadURLExternal(filename="a.csv", length=3)
+    files = [{"id": place["file_id"], "title": "a.csv"}]
+    with pytest.raises(SlackApiError, match="file_not_found"):
+        await client.files_completeUploadExternal(files=files, channel_id="C0GENERAL")
+
+    async with aiohttp.ClientSession() as session:
+        statuses = [
+            (await session.post(place["upload_url"], data=data)).status
+            for data in (b"four", b"abc", b"abc")
+        ]
+    await client.files_completeUploadExternal(files=files, channel_id="C0GENERAL")
+    with pytest.raises(SlackApiError, match="file_not_found"):
+        await client.files_completeUploadExternal(files=files, channel_id="C0GENERAL")
+
+    assert statuses == [400, 200, 404]
+    assert len(slack.workspace.channel("general").messages) == 1
+
+
 # Files
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -205,6 +206,19 @@ async def test_thread_is_read_over_all_its_pages(
     assert slack.count("conversations.replies") == 3
 
 
+async def test_page_that_comes_again_and_again_is_the_last(
+    slack: LocalSlack, chat: SlackChat, general: str, root: str
+) -> None:
+    page = {"ok": True, "messages": [{"ts": root}], "response_metadata": {"next_cursor": "x"}}
+    again = replace(Fault.error(""), body=page)
+    slack.faults.add("conversations.replies", again, times=None)
+
+    messages = await chat.thread(general, root)
+
+    assert messages == [{"ts": root}]
+    assert slack.count("conversations.replies") == 2
+
+
 async def test_thread_comes_with_metadata(
     slack: LocalSlack, chat: SlackChat, general: str, root: str
 ) -> None:
@@ -231,9 +245,7 @@ async def test_reply_is_found_by_turn_and_part(
     first = await chat.post(general, root, part("one", turn, 0))
     second = await chat.post(general, root, part("two", turn, 1))
 
-    found = [await chat.find_reply(general, root, turn=turn, number=n) for n in range(3)]
-
-    assert found == [first, second, None]
+    assert await chat.find_reply(general, root, turn) == {first: 0, second: 1}
 
 
 @pytest.mark.parametrize("author", [{}, {"bot_id": "B0OTHER"}, {"app_id": "A0OTHER"}])
@@ -244,7 +256,7 @@ async def test_forged_reply_is_not_adopted(
     metadata = part("forged", turn)["metadata"]
     await slack.say("general", "Ben", "forged", thread_ts=root, metadata=metadata, **author)
 
-    assert await chat.find_reply(general, root, turn=turn, number=0) is None
+    assert await chat.find_reply(general, root, turn) == {}
 
 
 async def test_names_are_looked_up_once(slack: LocalSlack, chat: SlackChat) -> None:
@@ -352,8 +364,8 @@ async def test_lost_answer_leaves_the_post(
     await failure(chat.post(general, root, part("Hello", turn)))
 
     assert slack.screen("general", root) == ["Hello"]
-    found = await chat.find_reply(general, root, turn=turn, number=0)
-    assert found == slack.thread("general", root)[0]["ts"]
+    found = await chat.find_reply(general, root, turn)
+    assert found == {slack.thread("general", root)[0]["ts"]: 0}
 
 
 async def test_missing_scope_is_refused_with_slacks_word(

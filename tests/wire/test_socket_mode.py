@@ -68,7 +68,7 @@ async def slack() -> AsyncIterator[LocalSlack]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """How the waits grow is shown in `core`; here they are short."""
-    monkeypatch.setattr(retries, "_doubling", wait_fixed(0.02))
+    monkeypatch.setattr(retries, "_doubling_to_reconnect", wait_fixed(0.02))
 
 
 @asynccontextmanager

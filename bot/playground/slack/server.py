@@ -29,6 +29,7 @@ from bot.playground.slack.faults import Faults
 from bot.playground.slack.filehost import FileHost
 from bot.playground.slack.limits import Limits
 from bot.playground.slack.screen import Screen
+from bot.playground.slack.uploads import Uploads
 from bot.playground.slack.webapi import Call, WebApi, keep
 from bot.playground.slack.workspace import (
     APP_ID,
@@ -48,6 +49,7 @@ SCOPES = (
     "chat:write",
     "commands",
     "files:read",
+    "files:write",
     "groups:history",
     "groups:read",
     "im:history",
@@ -113,6 +115,7 @@ class LocalSlack(Screen):
                 send=self._send_event,
                 changed=self._tell,
                 clock=self.clock,
+                upload_url=self._upload_url,
                 subscribe_channel_messages=subscribe_channel_messages,
                 rich_text_blocks=rich_text_blocks,
             )
@@ -154,6 +157,7 @@ class LocalSlack(Screen):
         self._file_host.add_routes(self.app)
         self.app.router.add_get("/link", self._serve_socket)
         self.app.router.add_post("/response/{id}", self._responses.serve)
+        self.app.router.add_post("/upload/{id}", Uploads(self.workspace).serve)
         # A call that sleeps in a fault must not hold the end of a test up.
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -384,6 +388,9 @@ class LocalSlack(Screen):
 
     def _response_url(self, key: str) -> str:
         return f"http://{self._host}:{self._port}/response/{key}"
+
+    def _upload_url(self, file_id: str) -> str:
+        return f"http://{self._host}:{self._port}/upload/{file_id}"
 
     def _described(self) -> str:
         """The end of each thread and of the call log, for a person who reads a failed test."""
