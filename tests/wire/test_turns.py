@@ -476,7 +476,7 @@ async def test_connections_are_closed_with_the_store(postgres_url: str) -> None:
     connection = await asyncpg.connect(postgres_url)
     own = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     async with asyncio.timeout(5):
-        while await connection.fetchval(own) > 1:  # a server ends its side in its own time
+        while await connection.fetchval(own) > 1:  # noqa: ASYNC110 - the server ends its side in time
             await asyncio.sleep(0.01)
     await connection.close()
 
