@@ -145,6 +145,10 @@ class Reply:
         self._sign.tell(waiting)
         self.wake()
 
+    def tell_reading(self, what: str) -> None:
+        """Tells the person which file is being read, where there is a status line for it."""
+        self._sign.tell_reading(what)
+
     async def follow(self, draft: Draft) -> None:
         """Shows the draft as it grows, and returns when its end is on screen.
 
