@@ -1,4 +1,5 @@
-"""The command line: ``serve`` (the default), ``usage``, ``check``, ``playground``.
+"""The command line: ``serve`` (the default), ``usage``, ``budget``, ``forget``, ``check``,
+``playground``.
 
 Each command imports what it needs when it runs: the SDKs together take more than a second.
 """
@@ -16,10 +17,19 @@ from typing import Any
 from dotenv import dotenv_values
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import logs, usage
-from bot.errors import CannotStart
-from bot.settings import DEFAULT_DATABASE, Settings, SettingsError, database_url
-from bot.store import opened, sqlite_path
+from bot import logs, otel
+from bot.commands import Refused, budget, forget, usage
+from bot.errors import CannotStart, Unavailable
+from bot.settings import Settings, SettingsError, database_url
+from bot.store import opened
+from bot.usage import in_words
+
+# What the playground's model would cost if it cost anything, so that costs and limits are seen.
+LOCAL_PRICES = """\
+date = 2026-11-25
+[models]
+local-model = { input = 2.50, cached_input = 1.25, output = 10.00 }
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,9 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"The bot cannot start. In the environment or .env:\n{problems}")
     except CannotStart as error:
         return _fail(f"The bot cannot start. {error}")
+    except Refused as error:
+        return _fail(str(error))
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
         return _fail(f"DATABASE_URL: the database cannot be used: {reason}")
+    except Unavailable as error:
+        return _fail(f"DATABASE_URL: {error}")
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -57,6 +71,9 @@ def environment() -> Mapping[str, str]:
         values = dotenv_values(Path(".env"))
     except (UnicodeDecodeError, OSError) as error:
         raise SettingsError([f".env cannot be read: {error}"]) from error
+    for name, value in values.items():
+        if name.startswith("OTEL_") and value:  # OpenTelemetry's SDK reads its variables itself
+            os.environ.setdefault(name, value)
     return {**{name: value for name, value in values.items() if value}, **os.environ}
 
 
@@ -66,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     command = commands.add_parser("serve", help="run the bot (the default)")
     command.set_defaults(run=_serve)
-    command = commands.add_parser("usage", help="print tokens and answers per channel")
-    command.set_defaults(run=_usage)
+    for each in (usage, budget, forget):
+        each.add_to(commands)
     command = commands.add_parser("check", help="test the set-up and say what is wrong")
     command.add_argument(
         "--live", metavar="CHANNEL", help="also post into this channel (its id), and clean up"
@@ -91,10 +108,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(_: argparse.Namespace, env: Mapping[str, str]) -> None:
     settings = Settings.from_env(env)
-    logs.configure(settings.log_level)
+    secrets = settings.secrets | otel.secrets(env)
+    logs.configure(settings.log_level, form=settings.log_format, secrets=secrets)
     from bot.serve import serve
 
-    with asyncio.Runner(loop_factory=_event_loop()) as runner:
+    exporting = otel.exporting(env, settings.openai_base_url)
+    with exporting, asyncio.Runner(loop_factory=_event_loop()) as runner:
         runner.run(serve(settings))
 
 
@@ -105,19 +124,6 @@ def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:  # Windows, PyPy
         return None
     return uvloop.new_event_loop
-
-
-def _usage(_: argparse.Namespace, env: Mapping[str, str]) -> None:
-    async def totals() -> list[usage.Total]:
-        async with opened(database) as store:
-            return await store.ledger.by_channel()
-
-    database = _database(env)
-    path = sqlite_path(database)
-    if not Path(path).exists():  # a report makes no database
-        print(f"No answers are recorded yet: there is no database {path}.")
-    else:
-        print(usage.table(asyncio.run(totals())))
 
 
 def _check(options: argparse.Namespace, env: Mapping[str, str]) -> int:
@@ -141,7 +147,9 @@ def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         database = database_url(str(Path(folder, "bot.db")))
         settings = {"DATABASE_URL": database}
         if not options.real_model:
-            settings["OPENAI_MODEL"] = "local-model"
+            prices = Path(folder, "prices.toml")
+            prices.write_text(LOCAL_PRICES)
+            settings |= {"OPENAI_MODEL": "local-model", "PRICES_FILE": str(prices)}
         else:
             settings |= {name: value for name, value in env.items() if name.startswith("OPENAI_")}
         bot: dict[str, Any] = {
@@ -161,12 +169,13 @@ def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 def _visit(options: argparse.Namespace, bot: dict[str, Any]) -> int:
     from bot.playground import run
-    from bot.playground.page import CannotListen
+    from bot.playground.page import CannotListen, Command
 
+    llm = Command(command="/llm", hint="usage | budget", description="What was used, and limits")
     where = {"host": options.host, "port": options.port, "opens_browser": options.open}
     bot["environment"]["LOG_LEVEL"] = "INFO"
     try:
-        asyncio.run(run.visit(**bot, **where))
+        asyncio.run(run.visit(**bot, **where, commands=[llm]))
     except CannotListen as error:
         place = "Name another place with --host and --port."
         return _fail(f"The playground cannot start. {error} {place}")
@@ -194,16 +203,7 @@ def _is_finished(message: Mapping[str, Any]) -> bool:
 async def _newest_record(database: str) -> str:
     async with opened(database) as store:
         record = await store.ledger.newest()
-    return usage.in_words(record) if record else "There is none."
-
-
-def _database(env: Mapping[str, str]) -> str:
-    """Reports need the database and none of the keys."""
-    text = env.get("DATABASE_URL", "").strip()
-    try:
-        return database_url(text) if text else DEFAULT_DATABASE
-    except ValueError as error:
-        raise SettingsError([f"DATABASE_URL {error}"]) from error
+    return in_words(record) if record else "There is none."
 
 
 def _port(text: str) -> int:

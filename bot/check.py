@@ -29,11 +29,17 @@ SCOPES: Mapping[str, str] = {
     "assistant:write": "be an app that Slack shows as an assistant",
     "channels:history": "read threads in public channels",
     "chat:write": "answer, and show its status line",
+    "commands": "be asked with /llm",
     "groups:history": "read threads in private channels",
     "im:history": "hear direct messages and read their threads",
     "mpim:history": "read threads in group messages",
     "reactions:write": "show a first sign where there is no status line",
-    "users:read": "call people by their names",
+    "users:read": "call people by their names, and know guests and admins",
+}
+
+# What the bot may do beside that, and what becomes of it otherwise.
+OPTIONAL_SCOPES: Mapping[str, str] = {
+    "files:write": "CSV files of the usage come as text instead",
 }
 
 # The README says how to do without.
@@ -97,8 +103,13 @@ async def _check_bot_token(client: AsyncWebClient) -> tuple[Identity | None, lis
         )
         for scope in sorted(set(SCOPES) - granted)
     ]
+    without = [
+        Finding("note", f"Scope {scope} is not granted: {OPTIONAL_SCOPES[scope]}.")
+        for scope in sorted(set(OPTIONAL_SCOPES) - granted)
+    ]
     token = Finding("ok", f"SLACK_BOT_TOKEN: @{bot.name} in workspace {bot.team}")
-    return bot, [token, *(missing or [Finding("ok", f"Scopes: all {len(SCOPES)} are granted")])]
+    granted_all = Finding("ok", f"Scopes: all {len(SCOPES)} that it needs are granted")
+    return bot, [token, *(missing or [granted_all]), *without]
 
 
 async def _check_app_token(client: AsyncWebClient, app_token: str) -> Finding:
@@ -150,7 +161,7 @@ async def _check_database(settings: Settings, env: Mapping[str, str]) -> Finding
     path = f"{parts.hostname}{parts.path}" if is_shared else sqlite_path(settings.database_url)
     try:
         async with opened(settings.database_url) as store:
-            answers = sum(total.answers for total in await store.ledger.by_channel())
+            answers = (await store.ledger.whole()).answers
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or type(error).__name__
         yield Finding("WRONG", f"DATABASE_URL: {path} cannot be used: {reason}")

@@ -1,5 +1,6 @@
 """The growing text of an answer, as complete parts within Slack's limits."""
 
+import re
 from dataclasses import dataclass, field
 
 from bot.cut import close, cut, rest_after
@@ -12,6 +13,12 @@ PART_LIMIT = 11_000
 # What stands within this many characters of a text's growing end may still read differently
 # (`@her` becomes `@here`), so text is cut only where it has grown that far beyond the limit.
 LOOKAHEAD = 64
+
+# So many pushed texts become one: each alone takes ten times the room of its letters.
+LOOSE = 64
+
+# What one can see: neither white space nor characters that only join, mark or direct others.
+_VISIBLE = re.compile(r"[^\s\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,12 @@ class Draft:
     @property
     def words(self) -> int:
         """How many stand to be shown; counted anew each time."""
-        return self._text.words
+        return len(self._text.text.split())
+
+    @property
+    def newest(self) -> str:
+        """What the newest attempt has written; put together anew each time."""
+        return (self._again or self._text).text
 
     @property
     def is_blank(self) -> bool:
@@ -114,20 +126,24 @@ class _Text:
         self._sealed: list[str] = []
         self._safe = ""  # whole lines of the growing piece, already unable to ping
         self._raw: list[str] = []  # what came since, the last line perhaps half a one
+        self._loose = 0  # how many of these came one by one
         self.length = 0  # characters, as pushed
         self.growing_length = 0  # characters of the growing piece when it was last asked for
         self.is_blank = True
 
     def push(self, text: str) -> None:
         self._raw.append(text)
+        self._loose += 1
+        if self._loose == LOOSE:
+            self._raw[-LOOSE:] = ["".join(self._raw[-LOOSE:])]
+            self._loose = 0
         self.length += len(text)
-        if self.is_blank and not text.isspace() and text:
+        if self.is_blank and _VISIBLE.search(text):
             self.is_blank = False
 
     @property
-    def words(self) -> int:
-        text = "".join([*self._sealed, self._safe, *self._raw])
-        return len(text.split())
+    def text(self) -> str:
+        return "".join([*self._sealed, self._safe, *self._raw])
 
     def pieces(self, *, ended: bool) -> list[str]:
         """Complete pieces, none of them blank; all but the last are as they will stay."""
@@ -135,11 +151,11 @@ class _Text:
         slack = 0 if ended else LOOKAHEAD
         while len(growing) > self._limit + slack:
             head, rest = cut(growing, limit=self._limit)
-            if head.strip():
+            if _VISIBLE.search(head):
                 # Again, because a cut through `@channel_list` leaves `@channel`.
                 self._sealed.append(neutralise(head))
             # The rest's last line may still read differently, so it goes back as it came.
-            self._safe, self._raw = "", [undo_neutralise(rest)]
+            self._begin_with(rest)
             growing = self._growing()
         self.growing_length = len(growing)
         return [*self._sealed, *([close(growing).rstrip()] if growing else [])]
@@ -152,15 +168,18 @@ class _Text:
             return False
         if is_growing:
             self._sealed.append(shown.text)
-            self._safe, self._raw = "", [undo_neutralise(rest)]
+            self._begin_with(rest)
         else:
             self._sealed[number : number + 1] = [shown.text, rest]
         return True
+
+    def _begin_with(self, rest: str) -> None:
+        self._safe, self._raw, self._loose = "", [undo_neutralise(rest)], 0
 
     def _growing(self) -> str:
         # Nothing that pings spans two lines, so whole lines need to be looked at only once.
         lines, newline, half = "".join(self._raw).rpartition("\n")
         self._safe = (self._safe + neutralise(lines) + newline).lstrip("\r\n")
-        self._raw = [half]
+        self._raw, self._loose = [half], 0
         growing = self._safe + neutralise(half)
-        return growing if growing.strip() else ""
+        return growing if _VISIBLE.search(growing) else ""

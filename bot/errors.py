@@ -162,6 +162,29 @@ class QuestionGone(BotError):
     outcome: Outcome = "stopped"
 
 
+class Refused(BotError):
+    """The question is not to be answered; the model is not asked."""
+
+    outcome: Outcome = "refused"
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__()
+        self.sentence = sentence
+
+
+class RefusedPrivately(Refused):
+    """A refusal that concerns the person alone, who has been told; the thread shows nothing."""
+
+
+class AskerUnknown(BotError):
+    """Slack does not tell who somebody is, so what they may do is unknown."""
+
+    sentence = (
+        "Slack does not tell me who you are, so I cannot know whether I may answer you. "
+        "Please tell whoever runs me to check my scope users:read."
+    )
+
+
 class SlackRefused(BotError):
     """Slack answered with an error that trying again will not change, such as `missing_scope`."""
 

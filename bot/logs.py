@@ -1,18 +1,40 @@
-"""Log lines: one constant event name, then fields. ``answer.finished channel=C1 seconds=2.1``"""
+"""Log lines: one constant event name, then fields. ``answer.finished channel=C1 seconds=2.1``
 
+Whoever counts what happens hears the same events (`heard_by`).
+"""
+
+import json
 import logging
+import os
 import re
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Literal
+
+log = logging.getLogger(__name__)
+
+Format = Literal["text", "json"]
+
+# Hears an event's name and its fields, in the midst of what happens: microseconds are all it has.
+Listener = Callable[[str, Mapping[str, Any]], None]
 
 # The libraries' own messages can carry what people wrote (slack_sdk logs payloads at DEBUG, the
 # OpenAI SDK whole requests), so LOG_LEVEL speaks to our loggers only.
 LIBRARY_LEVEL = logging.WARNING
 
+# The name under which a library's own words stand in JSON, where each line has one.
+LIBRARY_EVENT = "library.said"
+
 OURS = Path(__file__).parent
+
+STDERR = 2  # its file descriptor
 
 # Secrets by their form, as errors of libraries quote them: Slack's tokens and OpenAI's keys, the
 # values of a URL's query (the address of a socket holds a ticket), a URL's user and password.
@@ -22,11 +44,31 @@ SECRETS = (
     (re.compile(r"://[^\s/'\"]+@"), "://***@"),
 )
 
+_listeners: list[Listener] = []
+
 
 def event(logger: logging.Logger, name: str, *, level: int = logging.INFO, **fields: Any) -> None:
-    """Logs one event. Fields hold ids, numbers and error codes, never anybody's words."""
+    """Logs one event. Fields hold ids, numbers and error codes, never anybody's words.
+
+    Its name is a constant of the code, and stays: operators count by it.
+    """
+    for listener in _listeners:
+        try:
+            listener(name, fields)
+        except Exception as error:  # what is counted must not hurt what happens
+            _log_deafness(error)
     if logger.isEnabledFor(level):
         logger.log(level, "%s", name, extra={"fields": fields})
+
+
+@contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """While the context lasts the listener hears each event, at whatever level the log is."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 def broke(logger: logging.Logger, name: str, error: BaseException, **fields: Any) -> None:
@@ -46,9 +88,29 @@ def broke(logger: logging.Logger, name: str, error: BaseException, **fields: Any
     )
 
 
+def _log_deafness(error: BaseException) -> None:
+    fields = {"type": type(error).__name__, "where": where(error)}
+    log.error("%s", "listener.broke", extra={"fields": fields})
+
+
+def last_words(logger: logging.Logger, name: str, **fields: Any) -> None:
+    """Writes one event past the logging module, whose locks a hung thread may hold."""
+    level, extra = logging.CRITICAL, {"fields": fields}
+    record = logger.makeRecord(logger.name, level, "", 0, name, (), None, extra=extra)
+    os.write(STDERR, f"{LineFormatter().format(record)}\n".encode())
+
+
 def where(error: BaseException) -> str:
     """The way of an unexpected error, ours and the last steps, without its message."""
-    frames = traceback.extract_tb(error.__traceback__)
+    return _steps(traceback.extract_tb(error.__traceback__))
+
+
+def standing(frame: FrameType) -> str:
+    """Where a thread is, in the same form."""
+    return _steps(traceback.extract_stack(frame))
+
+
+def _steps(frames: traceback.StackSummary) -> str:
     ours = [frame for frame in frames[:-3] if Path(frame.filename).parent == OURS]
     steps = [*ours[-3:], *frames[-3:]]
     return ">".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in steps)
@@ -61,27 +123,64 @@ class LineFormatter(logging.Formatter):
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        """``secrets`` are struck out wherever they stand, whatever their form."""
+        super().__init__()
+        self._secrets = sorted(secrets, key=len, reverse=True)  # one may be part of another
+
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = getattr(record, "fields", {})
-        is_ours = record.name.partition(".")[0] == "bot"
         error = record.exc_info[1] if record.exc_info else None
-        if error and not is_ours:  # a traceback ends in its message, which may quote anything
+        if error and not _is_ours(record):  # a traceback ends in its message, which may quote
             fields = {"type": type(error).__name__, "where": where(error)}
+        trace = record.exc_info and _is_ours(record) and self.formatException(record.exc_info)
+        return self.line(record, fields, trace or "")
+
+    def line(self, record: logging.LogRecord, fields: Mapping[str, Any], trace: str) -> str:
         message = record.getMessage()  # ours are event names, a library's may quote anything
         message = message if message.isprintable() else repr(message)
         line = " ".join(
             [self.formatTime(record), record.levelname, message]
             + [f"{name}={_value(value)}" for name, value in fields.items()]
         )
-        if record.exc_info and is_ours:
-            line += "\n" + self.formatException(record.exc_info)
-        return _redacted(line)
+        return self.redacted(f"{line}\n{trace}" if trace else line)
+
+    def redacted(self, text: str) -> str:
+        for pattern, shown in SECRETS:
+            text = pattern.sub(shown, text)
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
 
-def _redacted(text: str) -> str:
-    for secret, shown in SECRETS:
-        text = secret.sub(shown, text)
-    return text
+class JsonFormatter(LineFormatter):
+    """``{"time": "2026-01-31T12:00:00Z", "level": "INFO", "event": "answer.finished", ...}``
+
+    A line for each event, also where an error brings its traceback. What a library says is the
+    ``message`` of the event `LIBRARY_EVENT`.
+    """
+
+    def line(self, record: logging.LogRecord, fields: Mapping[str, Any], trace: str) -> str:
+        name = {"event": record.getMessage()}
+        if not hasattr(record, "fields"):
+            name = {"event": LIBRARY_EVENT, "message": record.getMessage()}
+        head = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name}
+        told = head | name | dict(fields) | ({"traceback": trace} if trace else {})
+        return json.dumps({name: self._plain(value) for name, value in told.items()})
+
+    def _plain(self, value: Any) -> str | float | bool | None:
+        """Numbers as numbers, but for those that JSON lacks."""
+        if isinstance(value, Decimal) and value.is_finite():
+            value = float(value)
+        if value is None or isinstance(value, bool | int):
+            return value
+        if isinstance(value, float) and isfinite(value):
+            return value
+        return self.redacted(str(value))
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] == "bot"
 
 
 def _value(value: Any) -> str:
@@ -94,9 +193,12 @@ def _value(value: Any) -> str:
     return text if text and text.isprintable() and " " not in text else repr(text)
 
 
-def configure(level: str) -> None:
+FORMATTERS: Mapping[Format, type[LineFormatter]] = {"text": LineFormatter, "json": JsonFormatter}
+
+
+def configure(level: str, *, form: Format = "text", secrets: Iterable[str] = ()) -> None:
     """Sends all logging to standard error, ours at ``level``, the libraries' at WARNING."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter())
+    handler.setFormatter(FORMATTERS[form](secrets))
     logging.basicConfig(level=LIBRARY_LEVEL, handlers=[handler], force=True)
     logging.getLogger("bot").setLevel(level)

@@ -9,8 +9,9 @@ from typing import Any, Literal, NamedTuple
 Role = Literal["system", "user", "assistant"]
 
 # complete: the model finished; cut: it reached its token limit; stopped: the bot was told to end
-# it (a shutdown, a deleted reply); failed: an error ended it.
-Outcome = Literal["complete", "cut", "stopped", "failed"]
+# it (a shutdown, a deleted reply); failed: an error ended it; refused: the model was not asked,
+# because the person may not ask, asks too often, or a limit is reached.
+Outcome = Literal["complete", "cut", "stopped", "failed", "refused"]
 
 
 class TurnKey(NamedTuple):
@@ -32,6 +33,7 @@ class Identity:
     user: str
     bot_id: str
     name: str
+    enterprise: str = ""  # the organisation of several workspaces that its workspace is in, if any
 
 
 @dataclass(frozen=True, slots=True)

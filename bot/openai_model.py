@@ -8,11 +8,13 @@ SDK's stream of pydantic objects costs some twenty times as much for each delta.
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -48,6 +50,17 @@ SILENT_TIMEOUTS = 5
 
 # Events have some hundred bytes. A line that grows beyond this will never end.
 LONGEST_LINE = 1024 * 1024  # bytes
+
+# Characters; some 19 messages in Slack. A server that ignores the limit on the answer would write
+# for ever, and so may one that was given none.
+LONGEST_ANSWER = 200_000
+
+# Seconds. A model that thinks for so long, or sends events without a word in them, will not end.
+LONGEST_STREAM = 3600.0
+
+# What no text holds, but for tab and line breaks, and Slack may refuse: control characters, and
+# code points that are none.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 # In mid-stream the SDK translates nothing: these are the transport's own.
 TRANSPORT_ERRORS = (httpx2.HTTPError, httpx2.StreamError, aiohttp.ClientError, OSError)
@@ -118,30 +131,34 @@ class OpenAIModel:
 
     async def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
         """The answer as it is written; see `bot.responder.Model`."""
-        body = [{"role": message.role, "content": message.content} for message in messages]
+        body = [{"role": message.role, "content": _joined(message.content)} for message in messages]
         while True:
             options = dict(self._options)
-            try:
-                async with self._client.chat.completions.with_streaming_response.create(
-                    model=self.name,
-                    messages=body,  # type: ignore[arg-type]
-                    stream=True,
-                    **options,
-                ) as response:
-                    if "html" in response.headers.get("content-type", ""):
-                        raise RequestRefused("a web page came back: is OPENAI_BASE_URL right?")
-                    async for piece in _read(response.iter_bytes(), self._timeout):
-                        yield piece
-                return
-            except openai.APIError as error:
-                if not self._learns_from(error, options, messages):
-                    raise translate(error) from error
-            except TRANSPORT_ERRORS as error:
-                raise StreamBroken(type(error).__name__) from error
-            except ValueError as error:  # aiohttp's, of a URL with user and password in it
-                raise RequestRefused(
-                    f"the address of the model's server cannot be used: {type(error).__name__}"
-                ) from error
+            with _Request(self.name) as request:
+                try:
+                    async with self._client.chat.completions.with_streaming_response.create(
+                        model=self.name,
+                        messages=body,  # type: ignore[arg-type]
+                        stream=True,
+                        **options,
+                    ) as response:
+                        if "html" in response.headers.get("content-type", ""):
+                            raise RequestRefused("a web page came back: is OPENAI_BASE_URL right?")
+                        async for piece in _read(
+                            response.iter_bytes(), self._timeout, request.ending
+                        ):
+                            yield piece
+                    return
+                except openai.APIError as error:
+                    if not self._learns_from(error, options, messages):
+                        raise translate(error) from error
+                    request.error = "ParameterRefused"
+                except TRANSPORT_ERRORS as error:
+                    raise StreamBroken(type(error).__name__) from error
+                except ValueError as error:  # aiohttp's, of a URL with user and password in it
+                    raise RequestRefused(
+                        f"the address of the model's server cannot be used: {type(error).__name__}"
+                    ) from error
 
     def _learns_from(
         self, error: openai.APIError, sent: Mapping[str, Any], messages: Sequence[ChatMessage]
@@ -257,11 +274,13 @@ def _lines(lines: bytes) -> Iterator[bytes]:
     return (line[5:].strip() for line in lines.split(b"\n") if line.startswith(b"data:"))
 
 
-async def _read(data: AsyncIterator[bytes], silence: float) -> AsyncGenerator[Delta | Usage, None]:
+async def _read(
+    data: AsyncIterator[bytes], silence: float, ending: "_Ending"
+) -> AsyncGenerator[Delta | Usage, None]:
     """The pieces of one stream. The text of one read comes as one delta."""
     loop = asyncio.get_running_loop()
-    events, ending = _Events(), _Ending()
-    heard = loop.time()
+    events = _Events()
+    began = heard = loop.time()
     async for read in data:
         text = ""
         try:
@@ -271,14 +290,16 @@ async def _read(data: AsyncIterator[bytes], silence: float) -> AsyncGenerator[De
             if text := ending.mend(text):  # what was written before the error stays
                 yield Delta(text)
             raise
-        if ending.is_torn:
-            text = ending.mend(text)
-        if text:
+        if text := ending.mend(text):
             yield Delta(text)
         if ending.has_spoken:
             heard, ending.has_spoken = loop.time(), False
+            ending.first_chunk = ending.first_chunk or heard
         elif loop.time() - heard > SILENT_TIMEOUTS * silence:
             raise StreamBroken("only keep-alives")
+        if loop.time() - began > LONGEST_STREAM:
+            raise StreamBroken("endless")
+        ending.check_length()
     for piece in _last(events, ending):
         yield piece
     ending.check()
@@ -297,9 +318,11 @@ class _Ending:
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
+        self.first_chunk: float | None = None  # when it came, by the loop's clock
         self.has_spoken = False  # a choice came, with text or (reasoning models) without
         self.is_torn = False  # halves of characters came: `mend` the text
         self._half = ""
+        self._room = LONGEST_ANSWER  # characters
         self._finish_reason: object = None
         self._done = False
 
@@ -333,14 +356,22 @@ class _Ending:
             return _decode_torn(line, error)
 
     def mend(self, text: str, *, is_last: bool = False) -> str:
-        """The text with surrogates joined to characters; a first half waits for its second.
-
-        A half that stays alone becomes U+FFFD.
+        """The text as it can be shown: no longer than an answer may be, without what is no
+        character, its surrogates joined; a first half waits for its second.
         """
-        text, self._half = self._half + text, ""
-        if "\ud800" <= text[-1:] <= "\udbff" and not is_last:
-            text, self._half = text[:-1], text[-1]
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        if self.is_torn:
+            text, self._half = self._half + text, ""
+            if "\ud800" <= text[-1:] <= "\udbff" and not is_last:
+                text, self._half = text[:-1], text[-1]
+            text = _joined(text)
+        text = text[: self._room]
+        self._room -= len(text)
+        return UNPRINTABLE.sub("\ufffd", text)
+
+    def check_length(self) -> None:
+        """:raises CutAtTokenLimit: the answer has become as long as it may."""
+        if self._room <= 0:
+            raise CutAtTokenLimit(f"{LONGEST_ANSWER} characters, which is our limit")
 
     def check(self) -> None:
         """Raises unless the answer is whole. A stream can end cleanly in mid-sentence."""
@@ -352,12 +383,56 @@ class _Ending:
             raise StreamBroken("ended without a finish reason")
 
 
+@dataclass(slots=True)
+class _Request:
+    """One request to the server. When it is over, the event ``model.asked`` tells of it."""
+
+    model: str
+    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    ending: _Ending = field(default_factory=_Ending)
+    error: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        now = asyncio.get_running_loop().time()
+        usage, first = self.ending.usage or Usage(), self.ending.first_chunk
+        if self.ending.has_spoken:  # for the first time in the read that brought an error
+            first = first or now
+        event(
+            log,
+            "model.asked",
+            level=logging.DEBUG,
+            model=self.model,
+            seconds=now - self.began,
+            seconds_to_first_chunk=None if first is None else first - self.began,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            error=_failure(kind) or self.error,
+        )
+
+
+def _failure(kind: type[BaseException] | None) -> str | None:
+    """What a request failed of; one whose answer was cut at its limit did not."""
+    if kind is None or kind is CutAtTokenLimit:
+        return None
+    return kind.__name__ if issubclass(kind, Exception) else "Stopped"  # nobody reads on
+
+
 def _decode_torn(line: bytes, error: msgspec.DecodeError) -> _Chunk:
     r"""A chunk with half a character: JavaScript's JSON.stringify writes it as ``"\ud83d"``."""
     try:
         return msgspec.convert(json.loads(line), _Chunk)
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors too
         raise StreamBroken("unreadable chunk") from error
+
+
+def _joined(text: str) -> str:
+    """With surrogates joined to characters; a half that stays alone becomes U+FFFD."""
+    if text.isascii():  # the usual case costs nothing
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _text(content: Any) -> str:

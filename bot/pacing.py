@@ -272,7 +272,7 @@ class Pacer:
         self._latest_interim_edit = -inf
         self._usual_answer = USUAL_ANSWER
         self._joined: deque[float] = deque()
-        self._kept_elsewhere = 0  # calls that other processes keep back
+        self.kept_elsewhere = 0  # calls that other processes keep back
 
     @property
     def kept_back(self) -> int:
@@ -285,12 +285,6 @@ class Pacer:
             return {call: self._updates}
         name = "chat.postMessage"
         return {name: self._posts, f"{name}:{claim.channel}": self._channel(claim)}
-
-    def learn(self, windows: Mapping[str, Window], states: Mapping[str, Any], kept: int) -> None:
-        """What all processes together have made of these, and keep back elsewhere."""
-        self._kept_elsewhere = kept
-        for name, window in windows.items():
-            window.adopt(states[name], 0.0)
 
     def join(self, claim: Claim, now: float) -> None:
         self._claims.add(claim)
@@ -434,7 +428,7 @@ class Pacer:
         return max(self._usual_answer - elapsed, elapsed / 2, 1.0)
 
     def _outlook(self, now: float) -> "_Outlook":
-        kept_back = self.kept_back + self._kept_elsewhere
+        kept_back = self.kept_back + self.kept_elsewhere
         rate = self._interim_edits_a_second(kept_back, now)
         return _Outlook(
             to_spare=self._updates.free(now) - kept_back,

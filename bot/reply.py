@@ -148,7 +148,7 @@ class Reply:
 
         :raises ReplyGone: somebody deleted the reply.
         :raises SlackRefused: Slack does not let the bot write here.
-        :raises Transient: Slack could not be reached for minutes.
+        :raises Transient: Slack could not be reached for half an hour.
         """
         self._turnstile.join(self._claim)
         sign = asyncio.create_task(self._sign.keep(lambda: draft.words))

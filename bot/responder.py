@@ -15,6 +15,7 @@ from bot.errors import (
     EmptyAnswer,
     Interrupted,
     QuestionTooLong,
+    RefusedPrivately,
     SlackRefused,
     ThreadUnreadable,
     Transient,
@@ -33,6 +34,7 @@ from bot.messages import (
     UsageRecord,
 )
 from bot.meter import Meter
+from bot.prices import Prices
 from bot.prompt import Prompt, TokenEstimate, fit, system_message
 from bot.reply import Reply, ReplyChat
 from bot.retries import OnWait, ask_again, read_again, until_it_lands, until_recorded
@@ -68,6 +70,15 @@ class Model(Protocol):
         """
 
 
+class Admission(Protocol):
+    async def admit(self, turn: Turn) -> None:
+        """Returns where the model may be asked.
+
+        :raises RefusedPrivately: it may not, and the person has been told.
+        :raises BotError: it may not, as the thread is to say.
+        """
+
+
 class Turns(Protocol):
     """The record of turns. Every call may raise `Transient`."""
 
@@ -94,7 +105,9 @@ class Responder:
         chat: Chat,
         model: Model,
         turns: Turns,
+        admission: Admission,
         turnstile: Turnstile,
+        prices: Prices,
         instructions: str,
         context_tokens: int,
     ) -> None:
@@ -102,7 +115,9 @@ class Responder:
         self._chat = chat
         self._model = model
         self._turns = turns
+        self._admission = admission
         self._turnstile = turnstile
+        self._prices = prices
         self._instructions = instructions
         self._context_tokens = context_tokens
         self._estimate = TokenEstimate()
@@ -127,7 +142,7 @@ class Responder:
         found, error = await self._find(turn)
         question = found.question or blank_question(turn)
         if found.is_whole:
-            meter = Meter(turn, self._model.name, _now(), outcome="complete")
+            meter = Meter(turn, self._model.name, self._prices, _now(), outcome="complete")
             await self._show(self._reply(turn, question).tidy(found), meter)
             await self._close(meter, None)
         elif found.question or found.reply or error:
@@ -143,12 +158,19 @@ class Responder:
         error: BotError | None = None,
     ) -> None:
         """``found`` is what people already see; with an ``error`` it only ends, and says why."""
-        meter, draft = Meter(turn, self._model.name, _now()), Draft()
+        meter, draft = Meter(turn, self._model.name, self._prices, _now()), Draft()
         reply = self._reply(turn, question)
         if found:
             draft.push(join([message.text for message in found.reply]))
             reply.adopt(found, draft, was_begun=turn.attempts > 0)
-        if error or is_wordless(question, self._bot):
+        is_blank = is_wordless(question, self._bot)
+        has_begun = turn.attempts or (found and found.reply)
+        if not (error or is_blank or has_begun):  # what has begun may end
+            error = await self._refusal(turn)
+        if isinstance(error, RefusedPrivately):
+            await self._finish(turn, error.outcome, None)
+            return
+        if error or is_blank:
             draft.end(error.sentence if error else views.wordless(question))
             meter.outcome = error.outcome if error else "complete"
             await self._show(reply.follow(draft), meter)
@@ -183,6 +205,14 @@ class Responder:
         self._is_interrupted = True
         for writing in self._writing.values():
             writing.cancel()
+
+    async def _refusal(self, turn: Turn) -> BotError | None:
+        """Why the model is not to be asked; None where it is."""
+        try:
+            await self._admission.admit(turn)
+        except BotError as error:
+            return error
+        return None
 
     # -- a turn that was begun before
 
@@ -301,25 +331,25 @@ class Responder:
                 reply.tell(draft, "")
             draft.restart()
             draft.notes = prompt.notes
-            written: list[str] = []  # of which no tokens are reported
+            is_reported = True  # as far as there is anything to report
             try:
                 async with aclosing(self._model.stream(prompt.messages)) as pieces:
                     async for piece in pieces:
                         if isinstance(piece, Delta):
                             await begun
                             meter.saw_delta()
-                            written.append(piece.text)
+                            is_reported = False
                             draft.push(piece.text)
                             if draft.waiting:
                                 reply.tell(draft, "")
                             reply.wake()
                         else:
-                            written.clear()
+                            is_reported = True
                             self._learn(prompt, piece)
                             meter.add(piece)
             finally:
-                if written:
-                    tokens = self._estimate.of("".join(written))
+                if not is_reported:
+                    tokens = self._estimate.of(draft.newest)
                     meter.estimate(input_tokens=prompt.tokens, output_tokens=tokens)
 
         await ask_again(attempt, on_wait)

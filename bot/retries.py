@@ -8,11 +8,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import inf
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
-from tenacity.wait import wait_base, wait_exponential_jitter
+from tenacity.wait import wait_base, wait_exponential, wait_exponential_jitter, wait_random
 
 from bot.errors import Transient
 from bot.logs import event
@@ -30,8 +31,8 @@ LONGEST_WAIT = 60.0
 MODEL_ATTEMPTS = 5  # about 15 s of waiting where no Retry-After is given
 MODEL_PATIENCE = 240.0  # seconds; a model that only ever falls silent is not asked for longer
 READ_ATTEMPTS = 5
-# What must land is worth minutes: about 4 of them, the last waits 30 s each.
-SHOW_ATTEMPTS = 12
+# What must land is worth waiting for Slack: half an hour of it, the last waits 30 s each.
+SHOW_PATIENCE = 1800.0  # seconds
 LONGEST_WAIT_TO_SHOW = 300.0  # a last edit is of use even so late; the answer is written
 
 JITTER = 1.0  # seconds at the most, beyond a Retry-After that many were given at once
@@ -39,6 +40,7 @@ JITTER = 1.0  # seconds at the most, beyond a Retry-After that many were given a
 _doubling = wait_exponential_jitter(multiplier=0.75, exp_base=2, max=30, jitter=0.5)
 # Our own database is asked sooner: it is often back in a moment, and much waits for it.
 _soon = wait_exponential_jitter(multiplier=0.1, exp_base=2, max=2, jitter=0.1)
+_doubling_to_reconnect = wait_exponential(multiplier=0.75, exp_base=2, max=8) + wait_random(0, 1)
 
 
 async def ask_again(call: Callable[[], Awaitable[T]], on_wait: OnWait) -> T:
@@ -55,8 +57,9 @@ async def until_it_lands(call: Callable[[], Awaitable[T]]) -> T:
     """For what Slack must show: posts, last edits, deletions."""
     return await _persist(
         call,
-        attempts=SHOW_ATTEMPTS,
+        attempts=inf,
         on_wait=lambda *_: None,
+        patience=SHOW_PATIENCE,
         longest_wait=LONGEST_WAIT_TO_SHOW,
     )
 
@@ -76,6 +79,19 @@ async def until_reachable(call: Callable[[], Awaitable[T]]) -> T:
         on_wait=lambda *_: None,
         longest_wait=inf,
         log_as="slack.unreachable",
+    )
+
+
+async def until_connected(call: Callable[[], Awaitable[T]]) -> T:
+    """For the connection over which events come: as before, and looking again more often, because
+    what is asked meanwhile comes late."""
+    return await _persist(
+        call,
+        attempts=inf,
+        on_wait=lambda *_: None,
+        longest_wait=inf,
+        log_as="slack.unreachable",
+        doubling=_doubling_to_reconnect,
     )
 
 
@@ -111,7 +127,7 @@ async def _persist(
 
     retrying = AsyncRetrying(
         retry=retry_if_exception(is_worth_waiting_for),
-        wait=lambda state: _wait(state, doubling),
+        wait=partial(_wait, doubling),
         stop=lambda state: state.attempt_number >= attempts or loop.time() >= give_up_at,
         before_sleep=before_sleep,
         reraise=True,
@@ -122,7 +138,7 @@ async def _persist(
     raise AssertionError("tenacity ends with a result or an error")
 
 
-def _wait(state: RetryCallState, doubling: wait_base) -> float:
+def _wait(doubling: wait_base, state: RetryCallState) -> float:
     # Some servers say 0, which would use up all attempts in a moment.
     retry_after = _error(state).retry_after
     return retry_after + random.uniform(0, JITTER) if retry_after else doubling(state)

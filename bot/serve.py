@@ -3,26 +3,34 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-from slack_sdk.web.async_client import AsyncWebClient
-
-from bot import server, slack
+from bot import server, slack, socket_mode, watchdog
+from bot.admission import Admission, Rules
 from bot.app import Intake, bolt_app
+from bot.budget_desk import BudgetDesk
+from bot.budget_views import BUDGETS, REMOVE, WHOM, refused_modal
+from bot.desk import Desk, Form, Routes
+from bot.errands import Errands
 from bot.errors import BotError, CannotStart, SlackRefused
-from bot.logs import event
+from bot.logs import event, heard_by
 from bot.messages import Identity, Turn, TurnKey
+from bot.metrics import Metrics, Moment, shown
 from bot.openai_model import OpenAIModel
 from bot.pacing import Limits, Pacer
+from bot.people import People
 from bot.queue import Queue, Tell
 from bot.responder import Responder
 from bot.retries import until_reachable
 from bot.settings import Settings
 from bot.store import Membership, Store, opened
 from bot.turnstile import Turnstile
+from bot.usage_desk import UsageDesk
+from bot.usage_views import PERIOD, SHEET
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +51,7 @@ class Running:
     responder: Responder
     turnstile: Turnstile
     membership: Membership
+    errands: Errands
 
     @property
     def keys(self) -> list[TurnKey]:
@@ -64,23 +73,47 @@ class Running:
         self.turnstile.resume()
 
 
+@dataclass
+class View:
+    """What ``/metrics`` shows of the moment, also before the bot runs."""
+
+    door: server.Door
+    queue: Queue | None = None
+
+    async def look(self) -> Moment:
+        health = await self.door.health()
+        socket = self.door.socket
+        return Moment(
+            running=self.queue.running if self.queue else 0,
+            waiting=self.queue.waiting if self.queue else 0,
+            is_receiving=self.door.app is not None and (socket is None or socket.is_connected),
+            is_database_ready=health["database"],
+        )
+
+
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT.
 
-    :raises CannotStart: Slack refuses a token, the port is taken, or another process serves on
+    :raises CannotStart: Slack refuses a token, a port is taken, or another process serves on
         the same SQLite file.
     """
     stop, hurry = _stop_signals()
     async with AsyncExitStack() as stack:
+        stack.enter_context(watchdog.watching())
         store = await stack.enter_async_context(opened(settings.database_url))
-        door = server.Door(over_http=not settings.uses_socket_mode)
+        door = server.Door(
+            over_http=not settings.uses_socket_mode, is_database_ready=store.is_ready
+        )
+        view = View(door)
+        await _count(stack, settings, view)
         port = await _listen(stack, settings, door)
         starting = asyncio.create_task(_start(stack, settings, store, door, port))
         bot = await _unless_stopped(starting, stop)
         if bot is None:
             return
+        view.queue = bot.queue
         await _unless_stopped(asyncio.create_task(bot.membership.ended()), stop)
-        door.is_closing = True
+        door.close()
         await _wind_down(bot, hurry)
 
 
@@ -92,6 +125,14 @@ def model_of(settings: Settings) -> OpenAIModel:
         temperature=settings.openai_temperature,
         max_tokens=settings.openai_max_tokens,
         timeout=settings.openai_timeout,
+    )
+
+
+def rules_of(settings: Settings) -> Rules:
+    return Rules(
+        guests=settings.allow_guests,
+        strangers=settings.allow_external,
+        per_minute=settings.questions_per_minute,
     )
 
 
@@ -108,6 +149,22 @@ async def _listen(stack: AsyncExitStack, settings: Settings, door: server.Door) 
         ) from error
 
 
+async def _count(stack: AsyncExitStack, settings: Settings, view: View) -> None:
+    """From the start, so that a bot that waits for Slack can be seen to."""
+    host, port = settings.metrics_host, settings.metrics_port
+    if port is None:
+        return
+    metrics = Metrics(settings.openai_base_url)
+    stack.enter_context(heard_by(metrics.hear))
+    try:
+        port = await stack.enter_async_context(shown(metrics, view.look, host=host, port=port))
+    except OSError as error:
+        raise CannotStart(
+            f"METRICS_PORT {port} cannot be had on METRICS_HOST {host}: {error.strerror}."
+        ) from error
+    event(log, "metrics.shown", host=host, port=port)
+
+
 async def _start(
     stack: AsyncExitStack, settings: Settings, store: Store, door: server.Door, port: int | None
 ) -> Running:
@@ -115,26 +172,39 @@ async def _start(
     client = await stack.enter_async_context(
         slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url)
     )
-    identity = await _patiently(slack.identify, client, "SLACK_BOT_TOKEN")
+    identity = await _accepted(until_reachable(lambda: slack.identify(client)), "SLACK_BOT_TOKEN")
     model = model_of(settings)
     stack.push_async_callback(model.close)
     shares = store.shares(identity.team)
     chat = slack.SlackChat(client, identity, shares=shares)
     stack.push_async_callback(chat.close)
     turnstile = Turnstile(Pacer(Limits(burst=settings.slack_burst)), shares)
+    errands, people = Errands(), People(chat, admins=settings.admin_users)
+    admission = Admission(
+        rules_of(settings),
+        people=people,
+        asked=store.turns,
+        budgets=store.limits,
+        teller=chat,
+        errands=errands,
+    )
     responder = Responder(
         bot=identity,
         chat=chat,
         model=model,
         turns=store.turns,
+        admission=admission,
         turnstile=turnstile,
+        prices=settings.prices,
         instructions=settings.system_prompt,
         context_tokens=settings.openai_context_tokens,
     )
     queue = Queue(
         store.turns, responder.answer, _whisper(chat), at_once=settings.max_concurrent_answers
     )
-    bot = Running(Intake(identity, accept=queue.accept), queue, responder, turnstile, store.member)
+    desk = _desk(settings, identity, store, chat, slack.Surfaces(client), people, errands)
+    intake = Intake(identity, accept=queue.accept, desk=desk)
+    bot = Running(intake, queue, responder, turnstile, store.member, errands)
     stack.push_async_callback(store.member.leave)
     await store.member.join(bot)
     await _receive(stack, settings, identity, bot.intake, door)
@@ -151,6 +221,47 @@ def _whisper(chat: slack.SlackChat) -> Tell:
     return whisper
 
 
+def _desk(
+    settings: Settings,
+    bot: Identity,
+    store: Store,
+    chat: slack.SlackChat,
+    surfaces: slack.Surfaces,
+    people: People,
+    errands: Errands,
+) -> Desk:
+    usage = UsageDesk(
+        bot.team,
+        people=people,
+        ledger=store.ledger,
+        budgets=store.limits,
+        surfaces=surfaces,
+        names=chat,
+    )
+    budgets = BudgetDesk(
+        bot.team,
+        people=people,
+        limits=store.limits,
+        surfaces=surfaces,
+        model=settings.openai_model,
+        prices=settings.prices,
+    )
+    routes = Routes(
+        help=usage.help,
+        commands={"usage": usage.answer, "budget": budgets.answer},
+        presses={
+            PERIOD: usage.choose,
+            SHEET: usage.send_sheet,
+            BUDGETS: budgets.open,
+            WHOM: budgets.choose,
+            REMOVE: budgets.remove,
+        },
+        forms={BUDGETS: Form(budgets.submit, refused_modal)},
+        visit=usage.visit,
+    )
+    return Desk(routes, surfaces, errands)
+
+
 async def _receive(
     stack: AsyncExitStack, settings: Settings, bot: Identity, intake: Intake, door: server.Door
 ) -> None:
@@ -159,14 +270,9 @@ async def _receive(
     client = await stack.enter_async_context(slack.connected(None, api_url=settings.slack_api_url))
     app = bolt_app(intake, bot, client, signing_secret=settings.slack_signing_secret)
     if settings.slack_app_token:
-        url = await _patiently(
-            lambda client: slack.socket_url(client, settings.slack_app_token or ""),
-            client,
-            "SLACK_APP_TOKEN",
-        )
-        door.is_connected = await stack.enter_async_context(
-            server.socket_mode(app, settings.slack_app_token, url)
-        )
+        address = partial(slack.socket_url, client, settings.slack_app_token)
+        socket = socket_mode.receiving(address, app.async_dispatch, saw_event=door.saw_event)
+        door.socket = await _accepted(stack.enter_async_context(socket), "SLACK_APP_TOKEN")
     door.app = app
 
 
@@ -193,15 +299,15 @@ async def _wind_down(bot: Running, hurry: asyncio.Event) -> None:
         bot.responder.interrupt()
         await bot.queue.finished(within=LAST_WORDS)
     await bot.queue.abandon()
+    await bot.errands.finished(within=LAST_WORDS)
+    await bot.errands.abandon()
     event(log, "bot.stopped")
 
 
-async def _patiently(
-    call: Callable[[AsyncWebClient], Awaitable[T]], client: AsyncWebClient, token_name: str
-) -> T:
-    """Waits for a Slack that cannot be reached, for ever; a wrong token is final."""
+async def _accepted(call: Awaitable[T], token_name: str) -> T:
+    """What Slack gives for a token that it accepts."""
     try:
-        return await until_reachable(lambda: call(client))
+        return await call
     except SlackRefused as error:
         raise CannotStart(
             f"{token_name}: Slack does not accept it ({error.code}). "

@@ -1,4 +1,4 @@
-"""Where events come in: Socket Mode, or HTTP on a port; and ``/healthz`` for the operator."""
+"""The port: events over HTTP, and ``/healthz``, which says whether the bot is receiving."""
 
 import asyncio
 import logging
@@ -6,15 +6,14 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
-from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.logs import event
-from bot.slack import proxy_for, quiet_logger
+from bot.logs import broke, event
 
 log = logging.getLogger(__name__)
 
@@ -29,46 +28,86 @@ MAX_BODY = 2 * 1024 * 1024
 BODY_WITHIN = 5.0
 CLOSES_WITHIN = 2.0
 
-IsConnected = Callable[[], Awaitable[bool]]
+# Seconds that the database gets to say whether it is ready; a platform asks every few seconds.
+READY_WITHIN = 2.0
+
+
+class Socket(Protocol):
+    """The connection over which events come in Socket Mode."""
+
+    @property
+    def is_connected(self) -> bool: ...
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds since anything came over it, a pong at least; None while nothing can come."""
+
+    def leave(self) -> None:
+        """Takes no event any more; what was taken is still acknowledged."""
 
 
 async def always() -> bool:
-    """Over HTTP there is no connection that could be lost."""
+    """For those who keep nothing that could be lost."""
     return True
 
 
 @dataclass
 class Door:
-    """What the port tells and takes, while the bot starts, runs and stops."""
+    """Where events come in, while the bot starts, runs and stops, and how well it is there."""
 
     over_http: bool  # False: events come over a WebSocket
     app: AsyncApp | None = None  # None: the bot is not ready
-    is_connected: IsConnected = always
+    socket: Socket | None = None  # None: over HTTP, where no connection can be lost
+    is_database_ready: Callable[[], Awaitable[bool]] = always  # cheap: asked at each look
     is_closing: bool = False
+    last_event: float | None = None  # by the loop's clock; None: none came yet
 
-    async def status(self) -> str:
+    def saw_event(self) -> None:
+        """Slack has sent something."""
+        self.last_event = asyncio.get_running_loop().time()
+
+    def close(self) -> None:
+        """The bot is about to stop: others may take what comes from now on."""
+        self.is_closing = True
+        if self.socket:
+            self.socket.leave()
+
+    async def health(self) -> dict[str, Any]:
+        """What ``/healthz`` tells: no ids, no addresses, no secrets. Times are in seconds."""
+        is_ready = await self._is_database_ready()
+        now = asyncio.get_running_loop().time()
+        return {
+            "status": self._status(is_ready),
+            "socket": self._socket(),
+            "database": is_ready,
+            "last_event_s": None if self.last_event is None else round(now - self.last_event, 1),
+        }
+
+    def _status(self, is_database_ready: bool) -> str:
         if self.is_closing:
             return "stopping"
         if self.app is None:
             return "starting"
-        return "ok" if await self.is_connected() else "not connected to Slack"
+        if self.socket and not self.socket.is_connected:
+            return "not connected to Slack"
+        return "ok" if is_database_ready else "no database"
 
+    def _socket(self) -> dict[str, Any] | None:
+        if self.socket is None:
+            return None
+        silence = self.socket.silence
+        return {
+            "connected": self.socket.is_connected,
+            "silent_s": None if silence is None else round(silence, 1),
+        }
 
-@asynccontextmanager
-async def socket_mode(app: AsyncApp, app_token: str, wss_url: str) -> AsyncIterator[IsConnected]:
-    """Receives events over a WebSocket while the context lasts; tells whether it is connected.
-
-    ``wss_url`` is the first connection's address; the client asks for further ones itself.
-    """
-    handler = AsyncSocketModeHandler(app, app_token, logger=quiet_logger())
-    handler.client.wss_uri = wss_url
-    # The SDK takes any proxy from the environment, also for hosts that NO_PROXY exempts.
-    handler.client.proxy = proxy_for(wss_url.replace("ws", "http", 1))
-    try:
-        await handler.connect_async()  # type: ignore[no-untyped-call]
-        yield handler.client.is_connected
-    finally:
-        await handler.close_async()  # type: ignore[no-untyped-call]
+    async def _is_database_ready(self) -> bool:
+        try:
+            async with asyncio.timeout(READY_WITHIN):
+                return await self.is_database_ready()
+        except Exception as error:
+            broke(log, "health.unknown", error)
+            return False
 
 
 @asynccontextmanager
@@ -83,23 +122,27 @@ async def http(door: Door, *, host: str, port: int) -> AsyncIterator[int]:
             return web.Response(status=503, text="starting")
         try:
             async with asyncio.timeout(BODY_WITHIN):
-                await request.read()  # 413 where it is too large
+                await request.read()
         except TimeoutError:
-            return web.Response(status=408, text="The request did not end.")
+            return _rejected(408, "time", "The request did not end.")
+        except web.HTTPRequestEntityTooLarge:
+            return _rejected(413, "size", "The request is too large.")
         try:
             _check_signature_form(request)
             bolt_request = await to_bolt_request(request)
             _check_event_form(bolt_request)
         except Exception:  # Bolt trips in many ways over what is no form and no JSON object
-            return web.Response(status=400, text="This is not what Slack sends.")
+            return _rejected(400, "form", "This is not what Slack sends.")
         answer = await door.app.async_dispatch(bolt_request)
         if answer.status == 401:  # a wrong secret, a wrong clock, or somebody else
-            event(log, "request.rejected", level=logging.WARNING, reason="signature")
+            _rejected(401, "signature")
+        else:
+            door.saw_event()
         return await to_aiohttp_response(answer)
 
     async def health(_: web.Request) -> web.Response:
-        status = await door.status()
-        return web.json_response({"status": status}, status=200 if status == "ok" else 503)
+        found = await door.health()
+        return web.json_response(found, status=200 if found["status"] == "ok" else 503)
 
     site = web.Application(client_max_size=MAX_BODY)
     site.router.add_get(HEALTH_PATH, health)
@@ -113,6 +156,11 @@ async def http(door: Door, *, host: str, port: int) -> AsyncIterator[int]:
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+def _rejected(status: int, reason: str, words: str = "") -> web.Response:
+    event(log, "request.rejected", level=logging.WARNING, reason=reason)
+    return web.Response(status=status, text=words)
 
 
 def _check_signature_form(request: web.Request) -> None:

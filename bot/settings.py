@@ -3,9 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+from bot.logs import Format
+from bot.prices import Prices, known_prices
 from bot.prompt import DEFAULT_SYSTEM_PROMPT
 
 T = TypeVar("T")
@@ -13,7 +16,12 @@ T = TypeVar("T")
 OPENAI_URL = "https://api.openai.com/v1"
 SLACK_URL = "https://slack.com/api/"
 
+DEFAULT_MODEL = "gpt-4o-mini"
+
 PLACEHOLDERS = ("xoxb-...", "xapp-...", "sk-...")  # in .env.example, to be filled in
+
+# Characters. A shorter secret (a key like "none") would strike words out of the log that are none.
+SHORTEST_SECRET = 8
 
 
 class SettingsError(Exception):
@@ -41,16 +49,37 @@ class Settings:
     openai_context_tokens: int
     openai_timeout: float  # seconds of silence
     system_prompt: str
+    admin_users: tuple[str, ...]  # beside the workspace's admins and owners
+    allow_guests: bool
+    allow_external: bool  # people of other organisations, in channels that both share
+    questions_per_minute: int | None  # of one person; None: any number
+    prices: Prices = field(repr=False, metadata={"variable": "PRICES_FILE"})
     database_url: str = field(repr=False)  # it may hold a password
+    retention_days: int | None  # None: what is kept is kept for ever
     max_concurrent_answers: int
     host: str
     port: int | None
+    metrics_host: str
+    metrics_port: int | None  # None: no metrics are counted
     log_level: str
+    log_format: Format
 
     @property
     def uses_socket_mode(self) -> bool:
         """Socket Mode wins where both are set up."""
         return self.slack_app_token is not None
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What no log may show, by its value."""
+        password = urlsplit(self.database_url).password or ""
+        query = parse_qsl(urlsplit(self.openai_base_url).query)
+        found = {
+            *(self.slack_bot_token, self.slack_app_token, self.slack_signing_secret),
+            *(self.openai_api_key, password, unquote(password)),
+            *(value for _, value in query),
+        }
+        return frozenset(each for each in found if each and len(each) >= SHORTEST_SECRET)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -83,7 +112,7 @@ class Settings:
             slack_burst=read.optional("SLACK_BURST", _number(0.05, 1), 1.0),
             openai_api_key=read.optional("OPENAI_API_KEY", _key),
             openai_base_url=base_url or OPENAI_URL,
-            openai_model=read.optional("OPENAI_MODEL", str, "gpt-4o-mini"),
+            openai_model=read.optional("OPENAI_MODEL", str, DEFAULT_MODEL),
             openai_temperature=read.optional("OPENAI_TEMPERATURE", _number(0, 2)),
             openai_max_tokens=read.optional("OPENAI_MAX_TOKENS", _whole(0, 1_000_000), 4_000)
             or None,
@@ -92,11 +121,48 @@ class Settings:
             ),
             openai_timeout=read.optional("OPENAI_TIMEOUT", _number(1, 3_600), 120.0),
             system_prompt=read.optional("SYSTEM_PROMPT", str, DEFAULT_SYSTEM_PROMPT),
+            admin_users=read.optional("ADMIN_USERS", _users, ()),
+            allow_guests=read.optional("ALLOW_GUESTS", _yes_or_no, False),
+            allow_external=read.optional("ALLOW_EXTERNAL", _yes_or_no, False),
+            questions_per_minute=read.optional("QUESTIONS_PER_MINUTE", _whole(0, 10_000), 20)
+            or None,
+            prices=read.optional("PRICES_FILE", _prices, known_prices()),
             database_url=read.optional("DATABASE_URL", database_url, DEFAULT_DATABASE),
+            retention_days=read.optional("RETENTION_DAYS", _whole(1, 36_500)),
             max_concurrent_answers=read.optional("MAX_CONCURRENT_ANSWERS", _whole(1, 10_000), 200),
             host=read.optional("HOST", str, "0.0.0.0"),  # platforms route to any address
             port=port,
+            metrics_host=read.optional("METRICS_HOST", str, "127.0.0.1"),
+            metrics_port=read.optional("METRICS_PORT", _whole(0, 65_535)),
             log_level=read.optional("LOG_LEVEL", _level, "INFO"),
+            log_format=read.optional("LOG_FORMAT", _format, "text"),
+        )
+        if read.problems:
+            raise SettingsError(read.problems)
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """What reports and budgets need: the database, and none of the keys."""
+
+    database_url: str = field(repr=False)
+    slack_bot_token: str | None = field(repr=False)  # for names; None: ids do
+    slack_api_url: str
+    openai_model: str
+    prices: Prices = field(repr=False)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "ReportSettings":
+        """:raises SettingsError: naming every problem, but not that of a token."""
+        read, unheard = _Reader(env), _Reader(env)
+        token = unheard.optional("SLACK_BOT_TOKEN", _token("xoxb-", ""))
+        settings = cls(
+            database_url=read.optional("DATABASE_URL", database_url, DEFAULT_DATABASE),
+            slack_bot_token=token,
+            slack_api_url=read.optional("SLACK_API_URL", _url, SLACK_URL).rstrip("/") + "/",
+            openai_model=read.optional("OPENAI_MODEL", str, DEFAULT_MODEL),
+            prices=read.optional("PRICES_FILE", _prices, known_prices()),
         )
         if read.problems:
             raise SettingsError(read.problems)
@@ -184,6 +250,23 @@ def _key(text: str) -> str:
     return text
 
 
+def _users(text: str) -> tuple[str, ...]:
+    users = tuple(re.split(r"[,\s]+", text.strip(", ")))
+    if not all(re.fullmatch(r"[UW][A-Z0-9]{2,31}", user, re.ASCII) for user in users):
+        raise ValueError(
+            "must be ids of people with commas between them, like U012AB3CD (in Slack: a "
+            "person's profile > ... > Copy member ID)"
+        )
+    return users
+
+
+def _yes_or_no(text: str) -> bool:
+    word = text.lower()
+    if word not in ("yes", "no", "true", "false", "1", "0"):
+        raise ValueError("must be yes or no")
+    return word in ("yes", "true", "1")
+
+
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not (re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high):
@@ -223,11 +306,29 @@ def _host(url: str | None) -> str | None:
         return None
 
 
+def _prices(text: str) -> Prices:
+    try:
+        return known_prices().under(Path(text).read_text(encoding="utf-8"), text)
+    except OSError as error:
+        raise ValueError(f"{text} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{text} is not a text file in UTF-8") from error
+
+
 def _level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
     return text.upper()
 
 
+def _format(text: str) -> Format:
+    match text.lower():
+        case "text":
+            return "text"
+        case "json":
+            return "json"
+    raise ValueError("must be text or json")
+
+
 # Every variable that is read, for .env.example and its test.
-VARIABLES = tuple(f.name.upper() for f in fields(Settings))
+VARIABLES = tuple(f.metadata.get("variable", f.name.upper()) for f in fields(Settings))

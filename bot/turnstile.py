@@ -135,15 +135,13 @@ class Turnstile:
         windows = self._pacer.windows(claim, call)
         drawn, is_granted = None, False
         try:
-            drawn = await shares.draw(windows, kept_back=self._pacer.kept_back)
+            drawn = await _drawn(shares, windows, kept_back=self._pacer.kept_back)
             is_granted = drawn.is_granted and not (self._is_paused or self._is_closed)
-        except Transient:
-            await asyncio.sleep(DRAW_AGAIN)
         finally:
             if not is_granted:
                 self._pacer.returned(claim, call)
-        if drawn:
-            self._pacer.learn(windows, drawn.states, drawn.kept_elsewhere)
+        self._pacer.kept_elsewhere = drawn.kept_elsewhere
+        _adopt(windows, drawn)
         return is_granted
 
     async def _refused(self, claim: Claim, call: Call, retry_after: float) -> None:
@@ -211,16 +209,26 @@ class Budget:
             return True
         drawn = None
         try:
-            drawn = await self._shares.draw(self._windows, kept_back=0)
-        except Transient:
-            await asyncio.sleep(DRAW_AGAIN)
+            drawn = await _drawn(self._shares, self._windows, kept_back=0)
         finally:
             if drawn is None or not drawn.is_granted:
                 self._window.returned()
-        if drawn:
-            for name, window in self._windows.items():
-                window.adopt(drawn.states[name], 0.0)
-        return drawn is not None and drawn.is_granted
+        _adopt(self._windows, drawn)
+        return drawn.is_granted
+
+
+async def _drawn(shares: Shares, windows: Mapping[str, Window], *, kept_back: int) -> Drawn:
+    """However long the database is away."""
+    while True:
+        try:
+            return await shares.draw(windows, kept_back=kept_back)
+        except Transient:
+            await asyncio.sleep(DRAW_AGAIN)
+
+
+def _adopt(windows: Mapping[str, Window], drawn: Drawn) -> None:
+    for name, window in windows.items():
+        window.adopt(drawn.states[name], 0.0)
 
 
 def _now() -> float:

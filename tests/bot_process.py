@@ -1,6 +1,7 @@
 """The bot as an operator starts it: a process with a clean environment, and local servers."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -30,14 +31,17 @@ class BotProcess:
         return "\n".join(self.lines)
 
     def events(self, name: str) -> list[dict[str, str]]:
-        """The fields of all log lines of one event."""
+        """The fields of all log lines of one event, in text or JSON."""
+        in_json = [json.loads(line) for line in self.lines if line.startswith('{"time"')]
         found = [line for line in self.lines if f" {name} " in f"{line} "]
-        return [dict(re.findall(r"(\w+)=('[^']*'|\S+)", line)) for line in found]
+        return [line for line in in_json if line["event"] == name] + [
+            dict(re.findall(r"(\w+)=('[^']*'|\S+)", line)) for line in found
+        ]
 
-    async def says(self, name: str) -> None:
-        """Waits for a log line of that event."""
+    async def says(self, name: str, *, times: int = 1) -> None:
+        """Waits for log lines of that event."""
         async with asyncio.timeout(STARTS_WITHIN), self.news:
-            await self.news.wait_for(lambda: self.events(name))
+            await self.news.wait_for(lambda: len(self.events(name)) >= times)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signals the process and waits for its end; its exit status."""
@@ -88,6 +92,7 @@ async def running(
         "SLACK_APP_TOKEN": slack.app_token,
         "SLACK_API_URL": slack.api_url,
         "OPENAI_BASE_URL": base_url,
+        "QUESTIONS_PER_MINUTE": "0",  # tests ask faster than any person
         **env,
     }
     async with started(settings, folder=folder, module=module) as bot:

@@ -7,16 +7,18 @@ from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.store.calls import SharedCalls
 from bot.store.ledger import Ledger
+from bot.store.limits import Limits
 from bot.store.migrations import upgrade
 from bot.store.replicas import Replica, SoleProcess
-from bot.store.transactions import LOST
+from bot.store.retention import Retention
+from bot.store.transactions import LOST, transaction
 from bot.store.turns import Turns
 
 # Seconds to connect, and for one statement: a database that takes longer counts as lost.
@@ -33,16 +35,25 @@ Membership = SoleProcess | Replica
 class Store:
     """The database: `turns` and `ledger` over one engine, and this process's part in it."""
 
-    def __init__(self, database_url: str, engine: AsyncEngine) -> None:
+    def __init__(self, database_url: str, engine: AsyncEngine, reports: AsyncEngine) -> None:
         self._engine = engine
         self._is_shared = is_postgres(database_url)
         self.turns = Turns(engine)
-        self.ledger = Ledger(engine)
+        self.ledger = Ledger(engine, reports=reports)
+        self.limits = Limits(engine)
+        self.retention = Retention(engine)
         self.member: Membership = (
             Replica(database_url, engine, self.turns)
             if self._is_shared
             else SoleProcess(sqlite_path(database_url), self.turns)
         )
+
+    async def is_ready(self) -> bool:
+        """Whether questions can be accepted now."""
+        if self._is_shared:  # its session is looked at each second
+            return self.member.is_alive
+        async with transaction(self._engine) as connection:
+            return await connection.scalar(select(1)) == 1
 
     def shares(self, team: str) -> SharedCalls | None:
         """Slack's limits as all processes share them; None where there can be only one."""
@@ -56,10 +67,13 @@ async def opened(database_url: str) -> AsyncIterator[Store]:
     :raises sqlalchemy.exc.SQLAlchemyError: it cannot be opened, or is no database.
     """
     engine = await _engine(database_url)
+    # A report may read for seconds, and no question should wait for it to be accepted.
+    reports = engine if is_postgres(database_url) else _sqlite(database_url)
     try:
         await _upgrade(engine)
-        yield Store(database_url, engine)
+        yield Store(database_url, engine, reports)
     finally:
+        await reports.dispose()
         await engine.dispose()
 
 
@@ -100,6 +114,10 @@ async def _engine(database_url: str) -> AsyncEngine:
             pool_use_lifo=True,
         )
     await asyncio.to_thread(_prepare_file, sqlite_path(database_url))
+    return _sqlite(database_url)
+
+
+def _sqlite(database_url: str) -> AsyncEngine:
     # One connection: SQLite takes one writer, and a queue here is fairer than its busy time-out.
     engine = create_async_engine(
         database_url, pool_size=1, max_overflow=0, pool_timeout=STATEMENT_WITHIN

@@ -1,5 +1,7 @@
 """The tables as they are now; how they came to be is in `migrations`."""
 
+from datetime import UTC, datetime
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -21,6 +23,12 @@ schema = MetaData()
 
 # SQLite numbers the rows of a table by itself only where the key is an INTEGER.
 Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def stored(at: datetime) -> datetime:
+    """A time as the columns have it: UTC, without saying so."""
+    return at.astimezone(UTC).replace(tzinfo=None)
+
 
 turns = Table(
     "turns",
@@ -50,6 +58,9 @@ Index(
     sqlite_where=text("finished_at IS NULL"),
     postgresql_where=text("finished_at IS NULL"),
 )
+
+# How many questions somebody has asked lately, however many there are of others.
+Index("turns_by_user", turns.c.team, turns.c.user, turns.c.accepted_at)
 
 usage = Table(
     "usage",
@@ -85,4 +96,51 @@ calls = Table(
     schema,
     Column("call", String, primary_key=True),
     Column("state", JSON, nullable=False),
+)
+
+# How much may be used, and who said so. `bot.budgets` says what the words mean.
+limits = Table(
+    "limits",
+    schema,
+    Column("team", String, primary_key=True),
+    Column("scope", String, primary_key=True),
+    Column("who", String, primary_key=True),  # an id, or * for each without a limit of its own
+    Column("every", String, primary_key=True),
+    Column("unit", String, nullable=False),
+    Column("amount", BigInteger, nullable=False),  # as `usage.cost`, or tokens
+)
+
+limit_changes = Table(
+    "limit_changes",
+    schema,
+    Column("id", Number, primary_key=True),
+    Column("at", DateTime, nullable=False),  # UTC
+    Column("by", String, nullable=False),
+    Column("team", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("every", String, nullable=False),
+    Column("unit_before", String),  # NULL: there was none
+    Column("amount_before", BigInteger),
+    Column("unit_after", String),  # NULL: it was removed
+    Column("amount_after", BigInteger),
+)
+
+# The sums of `usage` that limits are held against, so that what may begin is known from a few rows,
+# however much was used. Triggers on `usage` keep them (migration 0003), in the same transaction and
+# for a quarter of what reading and writing them from here costs: whoever copies `usage` in a
+# migration makes them anew. What is pruned stays in them; only current days and months matter.
+spent = Table(
+    "spent",
+    schema,
+    Column("team", String, primary_key=True),
+    Column("scope", String, primary_key=True),
+    Column("who", String, primary_key=True),
+    Column("period", String, primary_key=True),  # a day or a month, UTC
+    # Billionths of a US dollar. Not as fine as `usage.cost`: they hold billions of dollars, for a
+    # wrong price must not keep an answer from being recorded.
+    Column("cost", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("unpriced", Integer, nullable=False),  # records without a cost
+    Column("told_at", DateTime),  # when people were told that little is left
 )

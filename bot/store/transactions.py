@@ -32,6 +32,12 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         raise unavailable(error) from error
 
 
+def writing(engine: AsyncEngine) -> AsyncEngine:
+    """For transactions that read before they write: SQLite would refuse those in which another
+    process has written between the two."""
+    return engine.execution_options(begin="BEGIN IMMEDIATE")
+
+
 def unavailable(error: BaseException) -> Unavailable:
     """SQLAlchemy says of most only "Error"; what it wraps says more."""
     original = getattr(error, "orig", None) or error

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -22,8 +22,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.messages import Outcome, Question, Turn, TurnKey, UsageRecord
-from bot.store.ledger import ending, recording
-from bot.store.schema import turns
+from bot.store.ledger import ending, record_in
+from bot.store.schema import stored, turns
 from bot.store.transactions import transaction
 
 UNFINISHED = turns.c.finished_at.is_(None)
@@ -70,6 +70,27 @@ class Turns:
         async with transaction(self._engine) as connection:
             return not await connection.scalar(_is_behind(turn))
 
+    async def asked_before(self, turn: Turn, *, within: timedelta, most: int) -> list[datetime]:
+        """When the person's questions just before this one were accepted, the newest first.
+
+        Those that were refused do not count.
+        """
+        query = (
+            select(turns.c.accepted_at)
+            .where(
+                turns.c.team == turn.key.team,
+                turns.c.user == turn.user,
+                turns.c.accepted_at > stored(turn.accepted_at - within),
+                turns.c.place < turn.place,
+                turns.c.outcome.is_distinct_from("refused"),
+            )
+            .order_by(turns.c.accepted_at.desc())
+            .limit(most)
+        )
+        async with transaction(self._engine) as connection:
+            found = list(await connection.scalars(query))
+        return [at.replace(tzinfo=UTC) for at in found]
+
     async def mine(self, key: TurnKey) -> Turn | None:
         """That turn, if it is this process's and unfinished."""
         found = await self._taken(and_(self._is_mine, KEY.in_([key])))
@@ -80,7 +101,7 @@ class Turns:
         counted = self._mine(turn.key).values(attempts=record.attempt)
         async with transaction(self._engine) as connection:
             if (await connection.execute(counted)).rowcount:
-                await connection.execute(recording(record, connection.dialect.name))
+                await record_in(connection, record)
 
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         """The ``ts`` of the reply's messages as they stand now."""
@@ -97,7 +118,7 @@ class Turns:
             if not (await connection.execute(ended)).rowcount:
                 return
             if record:
-                await connection.execute(recording(record, connection.dialect.name))
+                await record_in(connection, record)
             elif turn.attempts:
                 await connection.execute(ending(turn, outcome))
             await self._tell(connection, ":".join(turn.thread))
@@ -109,7 +130,7 @@ class Turns:
             if not (await connection.execute(given_up)).rowcount:
                 return
             if record:
-                await connection.execute(recording(record, connection.dialect.name))
+                await record_in(connection, record)
             await self._tell(connection, "")
 
     async def release(self, keys: Collection[TurnKey]) -> None:
@@ -233,4 +254,4 @@ def _turn(row: Row[Any]) -> Turn:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+    return stored(datetime.now(UTC))

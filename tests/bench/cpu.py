@@ -58,7 +58,7 @@ async def _sdk_alone() -> float:
 
 async def many_at_once() -> list[Figure]:
     """So many answers at once, at a model's natural pace: do they keep it, and at what cost?"""
-    async with running() as stage:
+    async with running(at_once=CROWD + 1) as stage:
         await _warm(stage)
         memory = stage.memory()
         await _ask_crowd(stage)

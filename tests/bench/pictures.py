@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 
+from bot.report.scale import round_up
 from tests.bench.loads import LOADS, Outcome
 from tests.bench.patterns import STREAM, TIMER
-from tests.bench.plots import Chart, Line, Point, round_up, steps
+from tests.bench.plots import Chart, Line, Point, steps
 from tests.bench.stage import OURS
 from tests.bench.tables import in_seconds
 

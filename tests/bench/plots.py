@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, floor, log10
 from xml.sax.saxutils import escape
+
+from bot.report.scale import ticks_to
 
 Point = tuple[float, float]
 
@@ -134,21 +135,6 @@ def _text(
 ) -> str:
     attributes = f'x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}" {more}'
     return f"<text {attributes.rstrip()}>{escape(words)}</text>"
-
-
-def ticks_to(most: float) -> list[float]:
-    """Round numbers from 0 to ``most``, a few of them."""
-    rough = most / 6
-    power = 10.0 ** floor(log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
-    return [number * step for number in range(floor(most / step + 1e-9) + 1)]
-
-
-def round_up(most: float) -> float:
-    """A little more than ``most``, to end an axis on a tick."""
-    ticks = ticks_to(most)
-    step = ticks[1]
-    return ceil(most / step - 1e-9) * step
 
 
 def spread(wanted: Sequence[float], *, gap: float, most: float) -> list[float]:

@@ -46,12 +46,18 @@ class Stage:
 
 @asynccontextmanager
 async def running(
-    *, limits: Limits | None = None, latency: float = 0.0, module: str = OURS
+    *, limits: Limits | None = None, latency: float = 0.0, module: str = OURS, at_once: int = 200
 ) -> AsyncIterator[Stage]:
     async with (
         LocalSlack(limits=limits, latency=latency) as slack,
         LocalModel() as model,
-        bot_process.running(slack, model.base_url, module=module, LOG_LEVEL="WARNING") as bot,
+        bot_process.running(
+            slack,
+            model.base_url,
+            module=module,
+            LOG_LEVEL="WARNING",
+            MAX_CONCURRENT_ANSWERS=str(at_once),
+        ) as bot,
     ):
         yield Stage(slack, model, bot, psutil.Process(bot.process.pid))
 

@@ -297,6 +297,19 @@ class FakeTurns:
         self.records += [record] if record else []
 
 
+class FakeAdmission:
+    """Lets everybody in, but for the next turns, which meet the ``errors`` (None is none)."""
+
+    def __init__(self, *errors: Exception | None) -> None:
+        self.asked: list[Turn] = []
+        self._errors = list(errors)
+
+    async def admit(self, turn: Turn) -> None:
+        self.asked.append(turn)
+        if self._errors and (error := self._errors.pop(0)):
+            raise error
+
+
 def shown(message: dict[str, Any]) -> str:
     """A message as a person sees it; notices in brackets."""
     lines = []

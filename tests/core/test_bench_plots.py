@@ -2,26 +2,7 @@
 
 from xml.etree import ElementTree
 
-import pytest
-
-from tests.bench.plots import Chart, Line, round_up, spread, steps, ticks_to
-
-
-@pytest.mark.parametrize(
-    ("most", "ticks"),
-    [
-        (15.0, [0.0, 5.0, 10.0, 15.0]),
-        (20.0, [0.0, 5.0, 10.0, 15.0, 20.0]),
-        (435.0, [0.0, 100.0, 200.0, 300.0, 400.0]),
-        (1.0, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
-    ],
-)
-def test_ticks_are_round_numbers(most: float, ticks: list[float]) -> None:
-    assert ticks_to(most) == pytest.approx(ticks)
-
-
-def test_an_axis_ends_on_a_tick() -> None:
-    assert [round_up(most) for most in (435.0, 500.0, 12.2)] == [500.0, 500.0, 15.0]
+from tests.bench.plots import Chart, Line, spread, steps
 
 
 def test_names_keep_their_distance_and_their_order() -> None:

@@ -264,6 +264,22 @@ def test_model_that_runs_away_in_spaces_makes_no_blank_part() -> None:
     assert [text.strip() for text in texts(draft)] == ["before", "after"]
 
 
+@pytest.mark.parametrize(
+    "text", ["\u200b" * 50, "\ufeff", "\u202e\u2066", "\u00ad \u2060\n", "\ufe0f\u200d"]
+)
+def test_text_that_nobody_can_see_is_blank(text: str) -> None:
+    draft = Draft()
+    draft.push(text)
+
+    assert draft.is_blank
+    assert draft.parts() == ()
+
+    draft.push("!")
+
+    assert not draft.is_blank
+    assert texts(draft) == [f"{text}!".strip()]
+
+
 # -- what the bot says beneath
 
 

@@ -4,12 +4,14 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from bot import errors, views
 from bot.errors import (
+    AskerUnknown,
     ContentFiltered,
     CutAtTokenLimit,
     EmptyAnswer,
@@ -20,6 +22,8 @@ from bot.errors import (
     QuestionTooLong,
     QuotaUsedUp,
     RateLimited,
+    Refused,
+    RefusedPrivately,
     RequestRefused,
     SlackRefused,
     StreamBroken,
@@ -28,6 +32,7 @@ from bot.errors import (
 )
 from bot.messages import ChatMessage, Delta, Question, Usage, UsageRecord
 from bot.pacing import Limits, Pacer
+from bot.prices import Prices
 from bot.responder import Responder
 from bot.sign import THINKING
 from bot.turnstile import Turnstile
@@ -35,6 +40,7 @@ from tests.core.fakes import (
     BOT,
     LOST,
     USAGE,
+    FakeAdmission,
     FakeChat,
     FakeModel,
     FakeTurns,
@@ -52,6 +58,8 @@ STALLED = 3600.0  # seconds of silence
 # What nobody may ever read in Slack or in the log.
 SECRET = "sk-secret and what people wrote"
 
+NO_PRICES = Prices(())
+
 turnstiles: list[Turnstile] = []
 
 
@@ -67,6 +75,8 @@ def responder(
     chat: FakeChat,
     ledger: FakeTurns | None = None,
     *,
+    admission: FakeAdmission | None = None,
+    prices: Prices = NO_PRICES,
     limits: Limits | None = None,
     context_tokens: int = 4_000,
 ) -> "Answering":
@@ -76,7 +86,9 @@ def responder(
         chat=chat,
         model=model,
         turns=ledger or FakeTurns(),
+        admission=admission or FakeAdmission(),
         turnstile=turnstiles[-1],
+        prices=prices,
         instructions="Be kind.",
         context_tokens=context_tokens,
     )
@@ -991,3 +1003,84 @@ async def test_status_says_thinking_again_while_the_model_is_asked_again() -> No
         "is waiting: the model is limiting requests, next try in 5 s...",
         THINKING,
     ]
+
+
+# -- questions that are not answered
+
+
+async def test_refusal_stands_in_the_thread_and_the_model_is_not_asked() -> None:
+    chat, model, turns = FakeChat(), FakeModel([WORDS]), FakeTurns()
+    admission = FakeAdmission(Refused("This channel has used up its budget."))
+
+    await responder(model, chat, turns, admission=admission).reply_to(question())
+
+    assert chat.screen == ["[This channel has used up its budget.]"]
+    assert model.asked == []
+    assert (turns.begun, turns.records) == ([], [])
+    assert list(turns.finished.values()) == ["refused"]
+
+
+async def test_private_refusal_leaves_no_trace_in_the_thread() -> None:
+    chat, model, turns = FakeChat(), FakeModel([WORDS]), FakeTurns()
+    admission = FakeAdmission(RefusedPrivately("Too many at once."))
+
+    await responder(model, chat, turns, admission=admission).reply_to(question())
+
+    assert (chat.screen, chat.statuses, chat.reactions) == ([], [], set())
+    assert model.asked == []
+    assert list(turns.finished.values()) == ["refused"]
+
+
+async def test_what_cannot_be_known_about_the_asker_is_said_as_a_failure() -> None:
+    chat, model, turns = FakeChat(), FakeModel([WORDS]), FakeTurns()
+
+    await responder(model, chat, turns, admission=FakeAdmission(AskerUnknown())).reply_to(
+        question()
+    )
+
+    assert chat.screen == [in_brackets(AskerUnknown)]
+    assert list(turns.finished.values()) == ["failed"]
+
+
+async def test_answer_that_was_begun_is_not_refused_any_more() -> None:
+    chat, model, turns = FakeChat(), FakeModel([WORDS, USAGE]), FakeTurns()
+    admission = FakeAdmission(Refused("This channel has used up its budget."))
+    turn = turn_of(question(), attempts=1)
+
+    await responder(model, chat, turns, admission=admission).answer(turn, question())
+
+    assert chat.screen == [WORDS.strip()]
+    assert admission.asked == []
+
+
+async def test_wordless_question_costs_nothing_and_is_not_held_against_anybody() -> None:
+    chat, admission = FakeChat(), FakeAdmission()
+
+    await responder(FakeModel([WORDS]), chat, admission=admission).reply_to(question("<@UBOT>"))
+
+    assert admission.asked == []
+    assert chat.screen == [f"[{views.wordless(question())}]"]
+
+
+# -- what it costs
+
+
+async def test_cost_is_fixed_when_the_answer_is_recorded() -> None:
+    table = "date = 2026-11-01\n[models]\nfake-model = { input = 2.50, output = 10.00 }"
+    prices, turns = Prices(()).under(table, "a test"), FakeTurns()
+    model = FakeModel([WORDS, Usage(input_tokens=100, output_tokens=20)])
+
+    await responder(model, FakeChat(), turns, prices=prices).reply_to(question())
+
+    (record,) = turns.records
+    assert (record.cost, record.priced_on) == (Decimal("0.00045"), "2026-11-01")
+    (begun,) = turns.begun  # should the process die, so much is known to be spent
+    assert begun.cost == (begun.usage.input_tokens or 0) * Decimal("0.0000025")
+
+
+async def test_answer_of_a_model_without_a_price_has_no_cost() -> None:
+    turns = FakeTurns()
+
+    await responder(FakeModel([WORDS, USAGE]), FakeChat(), turns).reply_to(question())
+
+    assert (turns.records[0].cost, turns.records[0].priced_on) == (None, None)

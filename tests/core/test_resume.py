@@ -20,6 +20,7 @@ from bot.draft import Part
 from bot.errors import Interrupted, RateLimited, SlackRefused, StreamBroken, Unavailable
 from bot.messages import ChatMessage, Delta, Outcome, Turn, Usage, UsageRecord
 from bot.pacing import Limits, Pacer
+from bot.prices import Prices
 from bot.responder import Responder
 from bot.standing import MOST_ATTEMPTS, OLDEST
 from bot.turnstile import Turnstile
@@ -28,6 +29,7 @@ from tests.core.fakes import (
     BOT,
     LOST,
     USAGE,
+    FakeAdmission,
     FakeChat,
     FakeModel,
     FakeTurns,
@@ -76,6 +78,8 @@ def responder(
         chat=chat,
         model=model,
         turns=turns,
+        admission=FakeAdmission(),
+        prices=Prices(()),
         turnstile=Turnstile(Pacer(limits)),
         instructions="Be kind.",
         context_tokens=4_000,
@@ -791,6 +795,8 @@ class World:
             chat=Wire(self, process, self.chat),  # type: ignore[arg-type]
             model=WiredModel(process, self.model),
             turns=Wire(self, process, self.turns),  # type: ignore[arg-type]
+            admission=FakeAdmission(),
+            prices=Prices(()),
             turnstile=Turnstile(Pacer()),
             instructions="Be kind.",
             context_tokens=4_000,

@@ -9,7 +9,7 @@ import pytest
 
 from bot import retries
 from bot.errors import KeyRejected, RateLimited, SlackRefused, StreamBroken, Transient, Unavailable
-from bot.retries import ask_again, read_again, until_it_lands
+from bot.retries import ask_again, read_again, until_connected, until_it_lands
 
 DOWN = Unavailable("Slack", "HTTP 503")
 
@@ -142,7 +142,7 @@ async def test_mistake_of_our_own_is_not_tried_again(policy: Policy) -> None:
     assert len(flaky.calls) == 1
 
 
-@pytest.mark.parametrize(("policy", "attempts"), [(ask, 5), (read, 5), (land, 12)])
+@pytest.mark.parametrize(("policy", "attempts"), [(ask, 5), (read, 5)])
 async def test_attempts_come_to_an_end_with_the_last_error(policy: Policy, attempts: int) -> None:
     last = StreamBroken("the end")
     flaky = Flaky(*[DOWN] * (attempts - 1), last)
@@ -154,11 +154,13 @@ async def test_attempts_come_to_an_end_with_the_last_error(policy: Policy, attem
     assert len(flaky.calls) == attempts
 
 
-async def test_what_must_land_outlasts_three_minutes_without_slack() -> None:
-    flaky = Flaky(*[DOWN] * 11)
+async def test_what_must_land_outlasts_half_an_hour_without_slack_and_no_more() -> None:
+    flaky = Flaky(*[DOWN] * 1000)
 
-    assert await land(flaky) == "done"
-    assert sum(flaky.waits) > 180
+    with pytest.raises(Unavailable):
+        await land(flaky)
+
+    assert 1800 <= sum(flaky.waits) <= 1860
 
 
 @pytest.mark.parametrize("policy", [ask, read])
@@ -257,3 +259,19 @@ async def test_model_that_only_ever_falls_silent_is_given_up_after_some_minutes(
 
     assert calls == 2
     assert asyncio.get_running_loop().time() - began < 300
+
+
+async def test_connection_is_made_again_for_ever_and_within_ten_seconds() -> None:
+    flaky = Flaky(*[DOWN] * 50)
+
+    assert await until_connected(flaky) == "done"
+    for wait, doubled in zip(flaky.waits, [0.75, 1.5, 3.0, 6.0] + [8.0] * 46, strict=True):
+        assert doubled <= wait <= doubled + 1.0
+    assert len(set(flaky.waits)) == 50
+
+
+async def test_connection_is_made_again_when_slack_says_so() -> None:
+    flaky = Flaky(RateLimited("Slack", 3_600.0))
+
+    assert await until_connected(flaky) == "done"
+    assert 3_600 <= flaky.waits[0] <= 3_601

@@ -1,12 +1,14 @@
 """What the operator sets, and what they are told when it is wrong."""
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.messages import Usage
 from bot.prompt import DEFAULT_SYSTEM_PROMPT
 from bot.settings import VARIABLES, Settings, SettingsError, database_url
 
@@ -374,3 +376,72 @@ def test_burst_that_is_no_share_is_complained_about(share: str) -> None:
 def test_a_whole_minute_may_be_spent_at_once_where_nothing_is_said() -> None:
     assert read(SOCKET).slack_burst == 1.0
     assert read(SOCKET, SLACK_BURST=" ").slack_burst == 1.0
+
+
+# -- prices
+
+
+def test_prices_of_a_file_come_over_those_of_the_package(tmp_path: Path) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text('date = 2026-11-01\n[models]\n"local" = { input = 0, output = 0 }\n')
+
+    prices = read(PRICES_FILE=str(file)).prices
+
+    assert prices.cost("local", Usage(1, 0, 1, 0)) == 0
+    assert prices.cost("gpt-4o-mini", Usage(1_000_000, 0, 0, 0)) == Decimal("0.15")
+
+
+def test_a_price_file_that_is_wrong_is_named_with_the_model(tmp_path: Path) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text('date = 2026-11-01\n[models]\n"local" = { input = 0 }\n')
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"\x89PNG")
+
+    assert problems(PRICES_FILE=str(file)) == [
+        f"PRICES_FILE {file}: model 'local' lacks the price of its output"
+    ]
+    assert problems(PRICES_FILE=str(tmp_path)) == [
+        f"PRICES_FILE {tmp_path} cannot be read: Is a directory"
+    ]
+    assert problems(PRICES_FILE=str(picture)) == [
+        f"PRICES_FILE {picture} is not a text file in UTF-8"
+    ]
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "1.5", "a month", "100000"])
+def test_retention_is_a_whole_number_of_days(days: str) -> None:
+    assert read().retention_days is None
+    assert read(RETENTION_DAYS="400").retention_days == 400
+    assert named(RETENTION_DAYS=days) == ["RETENTION_DAYS"]
+
+
+# -- what operators see
+
+
+def test_metrics_are_off_and_stay_on_this_machine_unless_told_otherwise() -> None:
+    assert (read().metrics_port, read().metrics_host) == (None, "127.0.0.1")
+    assert read(METRICS_PORT="9464", METRICS_HOST="0.0.0.0").metrics_port == 9464
+
+
+def test_log_format_is_text_or_json() -> None:
+    assert read().log_format == "text"
+    assert read(LOG_FORMAT="JSON").log_format == "json"
+    assert problems(LOG_FORMAT="xml", METRICS_PORT="many") == [
+        "METRICS_PORT must be a whole number from 0 to 65,535",
+        "LOG_FORMAT must be text or json",
+    ]
+
+
+def test_secrets_are_all_that_a_log_must_not_show() -> None:
+    values = read(
+        HTTP,
+        OPENAI_API_KEY="gsk_1234",
+        OPENAI_BASE_URL="https://llm.example/v1?code=hunter2%21&v=1",
+        DATABASE_URL="postgresql://bot:p%40ssword@db/bot",
+    )
+
+    assert values.secrets == {BOT_TOKEN, SECRET, "gsk_1234", "hunter2!", "p%40ssword", "p@ssword"}
+
+
+def test_a_key_that_is_a_common_word_is_no_secret() -> None:
+    assert "none" not in read(OPENAI_API_KEY="none").secrets

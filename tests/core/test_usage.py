@@ -1,14 +1,16 @@
 """What answers cost, as people read it."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.messages import TurnKey, Usage, UsageRecord
-from bot.usage import Total, in_words, table, total_of
+from bot.usage import WAIT_STEPS, Total, grouped, in_words, total_of, wait_within
 from tests.core.fakes import question
 
 RECORD = UsageRecord(
@@ -21,54 +23,94 @@ RECORD = UsageRecord(
     seconds=2.5,
     requests=1,
     outcome="complete",
+    cost=Decimal("0.000228"),
+    priced_on="2026-11-25",
 )
 
 
-def total(channel: str = "C1", *, unreported: int = 0, usage: Usage | None = None) -> Total:
-    return Total(channel, 3, 2, unreported, usage or Usage(1_200_000, 0, 80, None))
+# -- sums
 
 
-# -- the table
+def test_sums_of_groups_are_those_of_their_records() -> None:
+    """2 + 3 answers, 1.25 + 0.75 dollars, and what one of them does not know."""
+    general = Total(
+        ("C1", "2026-11-01"),
+        answers=2,
+        complete=2,
+        usage=Usage(100, None, 20, 5),
+        cost=Decimal("1.25"),
+        waits=2,
+        seconds_waited=1.5,
+    )
+    other = Total(
+        ("C2", "2026-11-01"),
+        answers=3,
+        complete=1,
+        cut=1,
+        failed=1,
+        unpriced=1,
+        usage=Usage(50, 10, 4, None),
+        cost=Decimal("0.75"),
+        waits=2,
+        seconds_waited=0.5,
+    )
+    both = Total(
+        answers=5,
+        complete=3,
+        cut=1,
+        failed=1,
+        unpriced=1,
+        usage=Usage(150, 10, 24, 5),
+        cost=Decimal(2),
+        waits=4,
+        seconds_waited=2.0,
+    )
 
-
-def test_table_has_a_line_for_each_channel_and_one_for_all() -> None:
-    text = table([total("C1"), total("C0123456789", usage=Usage(10, None, 20, 5))])
-
-    assert text.splitlines() == [
-        "channel      answers  complete      input  cached  output  reasoning",
-        "C1                 3         2  1,200,000       0      80          -",
-        "C0123456789        3         2         10       -      20          5",
-        "all                6         4  1,200,010       0     100          5",
+    assert total_of([general, other]) == both
+    assert both.tokens == 174
+    assert both.seconds_to_first_words == 0.5
+    assert grouped([general, other], 1) == [replace(both, group=("2026-11-01",))]
+    assert grouped([general, other], 0) == [
+        replace(general, group=("C1",)),
+        replace(other, group=("C2",)),
     ]
 
 
-def test_table_of_one_channel_needs_no_sum() -> None:
-    lines = table([total()]).splitlines()
+def test_a_cost_that_nobody_knows_is_not_nought() -> None:
+    unknown, free = Total(answers=1, unpriced=1), Total(answers=1, cost=Decimal(0))
 
-    assert [line.split()[0] for line in lines] == ["channel", "C1"]
-
-
-def test_table_of_nothing_says_so() -> None:
-    assert table([]) == "No answers are recorded yet."
-
-
-@pytest.mark.parametrize(
-    ("unreported", "sentence"),
-    [
-        (1, "The tokens of 1 answer were not reported and are not counted."),
-        (2, "The tokens of 2 answers were not reported and are not counted."),
-    ],
-)
-def test_table_says_what_it_could_not_count(unreported: int, sentence: str) -> None:
-    text = table([total(), total("C2", unreported=unreported)])
-
-    assert text.endswith(f"\n\n{sentence}")
+    assert (unknown + unknown).cost is None
+    assert (unknown + free).cost == 0
+    assert total_of([]) == Total()
+    assert Total().seconds_to_first_words is None
 
 
-def test_tokens_that_nobody_reported_stay_unknown_in_the_sum() -> None:
-    unknown = Total("C1", 1, 0, 1, Usage())
+# -- waiting
 
-    assert total_of([unknown, unknown]) == Total("all", 2, 0, 2, Usage())
+
+def test_half_of_the_answers_are_within_the_median() -> None:
+    waits = Counter({3: 10, 7: 10})  # ten in 0.3 to 0.4 s, ten in 0.7 to 0.8 s
+
+    assert wait_within(waits, 0.5) == pytest.approx(0.4)
+    assert wait_within(waits, 0.25) == pytest.approx(0.35)
+    assert wait_within(waits, 1.0) == pytest.approx(0.8)
+
+
+def test_a_wait_without_an_end_counts_as_the_longest_that_is_told() -> None:
+    starts = (0, *(end for _, end in WAIT_STEPS))
+    last = sum(
+        (end - start) // width for start, (width, end) in zip(starts, WAIT_STEPS, strict=False)
+    )
+
+    assert wait_within(Counter({last: 1}), 0.5) == 120.0
+    assert wait_within(Counter(), 0.5) is None
+
+
+@given(waits=st.dictionaries(st.integers(0, 58), st.integers(1, 100), min_size=1))
+def test_more_of_the_answers_take_longer(waits: dict[int, int]) -> None:
+    shares = [wait_within(Counter(waits), share / 20) or 0.0 for share in range(1, 21)]
+
+    assert shares == sorted(shares)
 
 
 # -- one record
@@ -81,12 +123,17 @@ def test_record_reads_as_lines_of_name_and_value() -> None:
         ["team", "T1"],
         ["channel", "C1"],
         ["ts", "1700000000.000100"],
+        ["attempt", "1"],
+        ["purpose", "answer"],
         ["user", "UANA"],
         ["model", "gpt-4o-mini"],
         ["input_tokens", "1200"],
         ["cached_tokens", "0"],
         ["output_tokens", "80"],
         ["reasoning_tokens", "unknown"],
+        ["is_estimate", "no"],
+        ["cost", "$0.000228"],
+        ["priced_on", "2026-11-25"],
         ["seconds_to_first_delta", "0.41"],
         ["seconds", "2.50"],
         ["requests", "1"],
@@ -100,7 +147,7 @@ def test_answer_without_a_first_delta_has_no_time_to_it() -> None:
     assert "seconds_to_first_delta  unknown" in text
 
 
-# -- sums
+# -- tokens
 
 COUNTS = st.none() | st.integers(0, 10_000)
 USAGES = st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS)

@@ -4,12 +4,13 @@ import asyncio
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from bot.playground.slack import Fault, LocalSlack
-from tests.bot_process import command, running, started
+from tests.bot_process import BotProcess, command, running, started
 from tests.process.conftest import Stage, local_servers
 
 
@@ -121,10 +122,11 @@ async def test_sigterm_ends_a_bot_that_gets_no_socket_and_no_ticket_is_logged() 
     async with LocalSlack() as slack:
         slack.faults.refuse_sockets = True
         async with started(socket_env(slack)) as bot:
-            await bot.says("connect")  # "Failed to connect (error: 503, ...", says the SDK
+            await bot.says("slack.unreachable")
             async with asyncio.timeout(4):
                 assert await bot.stop() == 0
-            assert "ticket=***" in bot.log
+            assert bot.events("slack.unreachable")[0]["reason"] == "'socket: HTTP 503'"
+            assert "ticket" not in bot.log
             assert "Traceback" not in bot.log
 
 
@@ -180,6 +182,11 @@ async def test_over_http_questions_are_answered_and_health_is_shown() -> None:
             assert await bot.stop() == 0
 
 
+async def health_of(session: aiohttp.ClientSession, port: int) -> tuple[int, dict[str, Any]]:
+    async with session.get(f"http://127.0.0.1:{port}/healthz") as answer:
+        return answer.status, await answer.json()
+
+
 async def test_in_socket_mode_health_follows_the_socket() -> None:
     port = free_port()
     async with (
@@ -188,15 +195,54 @@ async def test_in_socket_mode_health_follows_the_socket() -> None:
         aiohttp.ClientSession() as session,
     ):
         await bot.says("bot.started")
-        async with session.get(f"http://127.0.0.1:{port}/healthz") as health:
-            assert (health.status, await health.json()) == (200, {"status": "ok"})
+        status, health = await health_of(session, port)
+        assert (status, health["status"], health["last_event_s"]) == (200, "ok", None)
+        assert health["socket"]["connected"] is True
         slack.faults.refuse_sockets = True
         await slack.drop_sockets()
         async with asyncio.timeout(20):
-            while True:
-                async with session.get(f"http://127.0.0.1:{port}/healthz") as health:
-                    if health.status == 503:
-                        break
+            while (await health_of(session, port))[0] == 200:
+                pass
+        slack.faults.refuse_sockets = False
+        ts = await Stage(slack, model, bot).ask("[[say there you are]]")
+        await slack.deliveries[-1].wait(timeout=30)
+        status, health = await health_of(session, port)
+        assert (status, health["status"]) == (200, "ok")
+        assert health["last_event_s"] < 30
+        assert ts
+
+
+async def _in_order_of_taking(*bots: BotProcess) -> list[BotProcess]:
+    """The one that took the question, then the other."""
+    saying = {asyncio.create_task(bot.says("question.accepted")): bot for bot in bots}
+    done, others = await asyncio.wait(saying, return_when=asyncio.FIRST_COMPLETED)
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    return [saying[task] for task in (*done, *others)]
+
+
+async def test_stopping_bot_leaves_new_questions_to_others_at_once(tmp_path: Path) -> None:
+    async with (
+        local_servers() as (slack, model),
+        running(slack, model.base_url) as bot,
+        running(slack, model.base_url) as other,
+    ):
+        await slack.until(lambda: slack.connections == 2)
+        stage = Stage(slack, model, bot)
+        ts = await stage.ask("[[rate 60]] [[tokens 240]]")
+        await slack.until(lambda: stage.replies(ts))
+        first, second = await _in_order_of_taking(bot, other)
+        first.process.send_signal(signal.SIGTERM)
+        await slack.until(lambda: slack.connections == 1)
+        later = [await stage.ask(f"[[say {number}]]") for number in range(4)]
+        for number, late in enumerate(later):
+            assert await stage.whole(late) == str(number)
+
+        await second.says("question.accepted", times=4)
+        assert [delivery.attempts for delivery in slack.deliveries] == [1] * 5
+        assert await first.process.wait() == 0
+        assert "shut down" not in await stage.whole(ts)
 
 
 async def test_on_sigterm_running_answers_finish_and_new_questions_wait() -> None:

@@ -9,6 +9,8 @@ import logging
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -18,9 +20,10 @@ import pytest
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import server
+from bot import server, socket_mode
 from bot.__main__ import environment
 from bot.app import Intake, bolt_app
+from bot.interactions import Interaction
 from bot.messages import Identity, Question, Turn, TurnKey
 from bot.playground.slack import LocalSlack, payloads
 from bot.queue import Queue
@@ -46,6 +49,8 @@ class Desk:
         self.answered: list[Question] = []
         self.released: list[TurnKey] = []
         self.errors: list[Exception] = []  # the next calls of accept raise these
+        self.taken: list[Interaction] = []
+        self.says: dict[str, Any] | None = None  # with each acknowledgement of those
         self.may_accept, self.may_answer = asyncio.Event(), asyncio.Event()
         self.may_accept.set()
         self.may_answer.set()
@@ -79,6 +84,10 @@ class Desk:
 
     async def whisper(self, turn: Turn, sentence: str) -> None:
         """Nobody waits so long here."""
+
+    async def take(self, interaction: Interaction) -> dict[str, Any] | None:
+        self.taken.append(interaction)
+        return self.says
 
     async def until_accepted(self, count: int = 1) -> None:
         async with asyncio.timeout(5), self._changed:
@@ -123,8 +132,8 @@ async def queue(desk: Desk) -> AsyncIterator[Queue]:
 
 
 @pytest.fixture
-def intake(queue: Queue) -> Intake:
-    return Intake(BOT, accept=queue.accept)
+def intake(queue: Queue, desk: Desk) -> Intake:
+    return Intake(BOT, accept=queue.accept, desk=desk)
 
 
 @pytest.fixture
@@ -142,18 +151,19 @@ async def events_url(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def is_connected(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[server.IsConnected]:
+async def socket(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[server.Socket]:
     """The bot over Socket Mode."""
-    async with over_socket(slack, app) as is_connected:
-        yield is_connected
+    async with over_socket(slack, app) as socket:
+        yield socket
 
 
 @asynccontextmanager
-async def over_socket(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[server.IsConnected]:
+async def over_socket(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[server.Socket]:
     async with connected(None, api_url=slack.api_url) as client:
-        url = await socket_url(client, slack.app_token)
-    async with server.socket_mode(app, slack.app_token, url) as is_connected:
-        yield is_connected
+        address = partial(socket_url, client, slack.app_token)
+        receiving = socket_mode.receiving(address, app.async_dispatch, saw_event=lambda: None)
+        async with receiving as socket:
+            yield socket
 
 
 def over_http(app: AsyncApp | None) -> server.Door:
@@ -363,7 +373,7 @@ async def test_request_url_is_verified(slack: LocalSlack, events_url: str) -> No
         lambda body: signed(body, "another-secret"),
         lambda body: signed(body + b" "),
         lambda body: signed(body, age=301),
-        lambda body: signed(body, age=-301),
+        lambda body: signed(body, age=-310),
         lambda body: {**signed(body), "x-slack-signature": ""},
     ],
     ids=["none", "other secret", "other body", "old", "of the future", "empty"],
@@ -469,24 +479,109 @@ async def test_form_may_come_with_a_signature(
 # ---- the server
 
 
-async def test_health_is_told(events_url: str, session: aiohttp.ClientSession) -> None:
-    async with session.get(events_url.replace(server.EVENTS_PATH, server.HEALTH_PATH)) as response:
-        assert response.status == 200
-        assert await response.json() == {"status": "ok"}
+@dataclass
+class Link:
+    """A connection over which events come, or none."""
+
+    is_connected: bool = True
+    silence: float | None = 1.234
+
+    def leave(self) -> None:
+        self.is_connected, self.silence = False, None
 
 
-async def test_lost_connection_is_ill_health(app: AsyncApp, session: aiohttp.ClientSession) -> None:
-    async def lost() -> bool:
-        return False
-
-    door = server.Door(over_http=False, app=app, is_connected=lost)
-
+async def told(door: server.Door, session: aiohttp.ClientSession) -> tuple[int, dict[str, Any]]:
+    """What the operator's platform is told."""
     async with (
         server.http(door, host="127.0.0.1", port=0) as port,
         session.get(f"http://127.0.0.1:{port}/healthz") as response,
     ):
-        assert response.status == 503
-        assert await response.json() == {"status": "not connected to Slack"}
+        return response.status, await response.json()
+
+
+async def test_health_over_http_is_that_of_the_database_and_tells_of_the_last_event(
+    slack: LocalSlack, events_url: str, session: aiohttp.ClientSession
+) -> None:
+    healths = []
+    for _ in range(2):
+        async with session.get(
+            events_url.replace(server.EVENTS_PATH, server.HEALTH_PATH)
+        ) as response:
+            healths.append((response.status, await response.json()))
+        await (await slack.deliver({"type": "reaction_added"})).wait()
+
+    (status, before), (_, after) = healths
+    expected = {"status": "ok", "socket": None, "database": True, "last_event_s": None}
+    assert (status, before) == (200, expected)
+    assert 0 <= after["last_event_s"] < 60
+
+
+async def test_unsigned_request_is_no_event(app: AsyncApp, session: aiohttp.ClientSession) -> None:
+    door = over_http(app)
+    async with server.http(door, host="127.0.0.1", port=0) as port:
+        await send(session, f"http://127.0.0.1:{port}{server.EVENTS_PATH}", b"{}", {})
+
+    assert door.last_event is None
+
+
+async def test_health_tells_of_the_socket(app: AsyncApp, session: aiohttp.ClientSession) -> None:
+    door = server.Door(over_http=False, app=app, socket=Link())
+
+    status, health = await told(door, session)
+
+    assert (status, health["status"]) == (200, "ok")
+    assert health["socket"] == {"connected": True, "silent_s": 1.2}
+
+
+async def test_lost_connection_is_ill_health(app: AsyncApp, session: aiohttp.ClientSession) -> None:
+    lost = Link(is_connected=False, silence=None)
+
+    status, health = await told(server.Door(over_http=False, app=app, socket=lost), session)
+
+    assert (status, health["status"]) == (503, "not connected to Slack")
+    assert health["socket"] == {"connected": False, "silent_s": None}
+
+
+async def not_ready() -> bool:
+    return False
+
+
+async def broken() -> bool:
+    raise OSError(SECRET)
+
+
+async def stuck() -> bool:
+    await asyncio.Event().wait()
+    return True
+
+
+@pytest.mark.parametrize("is_ready", [not_ready, broken, stuck])
+async def test_database_that_is_not_ready_is_ill_health(
+    app: AsyncApp,
+    session: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_ready: Any,
+) -> None:
+    monkeypatch.setattr(server, "READY_WITHIN", 0.05)
+    door = server.Door(over_http=True, app=app, is_database_ready=is_ready)
+
+    status, health = await told(door, session)
+
+    assert (status, health["status"], health["database"]) == (503, "no database", False)
+    assert SECRET not in caplog.text + str(health)
+
+
+async def test_closed_door_is_told_and_leaves_the_socket(
+    app: AsyncApp, session: aiohttp.ClientSession
+) -> None:
+    door = server.Door(over_http=False, app=app, socket=Link())
+    door.close()
+
+    status, health = await told(door, session)
+
+    assert (status, health["status"]) == (503, "stopping")
+    assert health["socket"] == {"connected": False, "silent_s": None}
 
 
 async def test_before_the_bot_is_ready_events_are_refused_and_health_is_bad(
@@ -497,7 +592,7 @@ async def test_before_the_bot_is_ready_events_are_refused_and_health_is_bad(
         async with session.get(f"http://127.0.0.1:{port}/healthz") as response:
             health = await response.json()
 
-    assert (status, response.status, health) == (503, 503, {"status": "starting"})
+    assert (status, response.status, health["status"]) == (503, 503, "starting")
 
 
 async def unfinished(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -693,17 +788,17 @@ async def test_what_people_write_is_in_no_log(
 
 
 async def test_question_comes_over_the_socket(
-    slack: LocalSlack, is_connected: server.IsConnected, desk: Desk
+    slack: LocalSlack, socket: server.Socket, desk: Desk
 ) -> None:
     await slack.say("general", "Ana", f"{MENTION} why?")
     await slack.deliveries[0].wait()
 
-    assert await is_connected()
+    assert socket.is_connected
     assert desk.texts == [f"{MENTION} why?"]
 
 
 async def test_acknowledgement_does_not_wait_for_answers(
-    slack: LocalSlack, is_connected: server.IsConnected, desk: Desk
+    slack: LocalSlack, socket: server.Socket, desk: Desk
 ) -> None:
     desk.may_answer.clear()
     for number in range(50):
@@ -722,7 +817,7 @@ async def test_acknowledgement_does_not_wait_for_answers(
 
 
 async def test_unaccepted_question_is_not_acknowledged_and_comes_again(
-    slack: LocalSlack, is_connected: server.IsConnected, desk: Desk
+    slack: LocalSlack, socket: server.Socket, desk: Desk
 ) -> None:
     slack.redelivery_after = IMPATIENT
     desk.errors = [OSError("disk full")]
@@ -735,7 +830,7 @@ async def test_unaccepted_question_is_not_acknowledged_and_comes_again(
 
 
 async def test_closed_intake_acknowledges_no_question_over_the_socket(
-    slack: LocalSlack, is_connected: server.IsConnected, desk: Desk, intake: Intake
+    slack: LocalSlack, socket: server.Socket, desk: Desk, intake: Intake
 ) -> None:
     slack.redelivery_after = IMPATIENT
     intake.close()
@@ -752,7 +847,7 @@ async def test_closed_intake_acknowledges_no_question_over_the_socket(
 
 
 async def test_connection_is_made_again_when_slack_asks(
-    slack: LocalSlack, is_connected: server.IsConnected, desk: Desk
+    slack: LocalSlack, socket: server.Socket, desk: Desk
 ) -> None:
     await slack.disconnect()
     await slack.until(lambda: slack.connections == 1)
@@ -764,11 +859,11 @@ async def test_connection_is_made_again_when_slack_asks(
 
 
 async def test_connection_ends_with_its_context(slack: LocalSlack, app: AsyncApp) -> None:
-    async with over_socket(slack, app) as is_connected:
-        await slack.until(lambda: slack.connections == 1)
+    async with over_socket(slack, app) as socket:
+        assert slack.connections == 1
     await slack.until(lambda: slack.connections == 0)
 
-    assert not await is_connected()
+    assert not socket.is_connected
 
 
 async def test_proxy_is_not_asked_for_a_socket_on_loopback(

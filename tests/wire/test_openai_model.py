@@ -16,6 +16,7 @@ import httpx2
 import pytest
 from aiohttp import web
 
+from bot import openai_model
 from bot.errors import (
     BotError,
     ContentFiltered,
@@ -353,6 +354,61 @@ async def test_keep_alives_without_a_word_are_a_stall() -> None:
         _, error = await failure(model)
 
     assert str(error) == "the model: only keep-alives"
+
+
+async def test_answer_that_never_ends_is_cut(server: LocalModel, model: OpenAIModel) -> None:
+    server.faults.add(ModelFault.never_ends())
+
+    text, error = await failure(model, "[[say all work and no play ]]")
+
+    assert type(error) is CutAtTokenLimit
+    assert len(text) == openai_model.LONGEST_ANSWER
+    await server.until(lambda: server.requests[0].finished == "closed by the client")
+
+
+async def test_megabyte_in_one_delta_is_cut() -> None:
+    text, error = await failure_at(streaming(chunk("x" * 1_000_000), STOP))
+
+    assert type(error) is CutAtTokenLimit
+    assert text == "x" * openai_model.LONGEST_ANSWER
+
+
+async def test_stream_without_a_word_does_not_go_on_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(openai_model, "LONGEST_STREAM", 0.1)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        while True:
+            await response.write(f"data: {json.dumps(chunk(''))}\n\n".encode())
+            await asyncio.sleep(0.01)
+
+    async with serving(handler) as url, asking(url) as model:
+        text, error = await failure(model)
+
+    assert (text, str(error)) == ("", "the model: endless")
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("a\x00b\x1b[31mc\x7f", "a\ufffdb\ufffd[31mc\ufffd"),
+        ("\ufffe\uffff", "\ufffd\ufffd"),
+        ("tab\tand\r\nline", "tab\tand\r\nline"),
+        ("\u202eright to left\u200b\u200d 👩‍👩‍👧", "\u202eright to left\u200b\u200d 👩‍👩‍👧"),
+    ],
+    ids=["controls", "no characters", "white space", "all else"],
+)
+async def test_what_is_no_character_is_not_shown(written: str, shown: str) -> None:
+    assert await answer_to(streaming(chunk(written), STOP)) == shown
+
+
+async def test_half_a_character_can_be_asked(server: LocalModel, model: OpenAIModel) -> None:
+    await answer(model, "\ud83d and \ud83d\udc4d")
+
+    assert server.requests[0].question == "\ufffd and 👍"
 
 
 async def test_reasoning_without_text_is_no_silence() -> None:

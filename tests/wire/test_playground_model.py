@@ -527,6 +527,27 @@ async def test_filter_ends_the_answer_with_its_reason(pair: Pair) -> None:
     assert finish_reasons(received) == ["content_filter"]
 
 
+async def test_endless_answer_heeds_no_limit(pair: Pair) -> None:
+    model, client = pair
+    model.faults.add(ModelFault.never_ends())
+    stream = await client.chat.completions.create(
+        model="local-model",
+        messages=[{"role": "user", "content": "[[say again ]]"}],
+        max_tokens=3,
+        stream=True,
+    )
+
+    text = ""
+    async for chunk in stream:
+        text += chunk.choices[0].delta.content or ""
+        if len(text) > 1_000:
+            break
+    await stream.close()
+
+    assert set(text.split()) == {"again"}
+    await model.until(lambda: model.requests[0].finished == "closed by the client")
+
+
 @pytest.mark.parametrize("fault", [ModelFault.garbage(after=5), ModelFault.binary(after=5)])
 async def test_garbage_is_followed_by_the_rest(pair: Pair, fault: ModelFault) -> None:
     model, _ = pair

@@ -826,6 +826,91 @@ async def test_refused_connection_is_tried_again(
     await app.__aexit__()
 
 
+async def new_address(slack: LocalSlack, client: AsyncWebClient) -> str:
+    return str((await client.apps_connections_open(app_token=slack.app_token))["url"])
+
+
+async def test_expired_address_opens_no_connection(
+    slack: LocalSlack, session: aiohttp.ClientSession, client: AsyncWebClient
+) -> None:
+    slack.faults.expire_addresses = True
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+        await session.ws_connect(await new_address(slack, client))
+
+    assert refusal.value.status == 408
+
+
+async def test_connection_may_be_turned_away(
+    slack: LocalSlack, session: aiohttp.ClientSession, client: AsyncWebClient
+) -> None:
+    slack.faults.turn_sockets_away = "link_disabled"
+    async with session.ws_connect(await new_address(slack, client)) as ws:
+        first, last = await ws.receive_json(), await ws.receive()
+
+    assert (first["type"], first["reason"]) == ("disconnect", "link_disabled")
+    assert last.type is aiohttp.WSMsgType.CLOSE
+    assert slack.connections == 0
+
+
+async def test_eleventh_connection_is_one_too_many(
+    slack: LocalSlack, session: aiohttp.ClientSession, client: AsyncWebClient
+) -> None:
+    opened = [await session.ws_connect(await new_address(slack, client)) for _ in range(11)]
+    greetings = [await ws.receive_json() for ws in opened]
+
+    assert [greeting["type"] for greeting in greetings] == ["hello"] * 10 + ["disconnect"]
+    assert greetings[-1]["reason"] == "too_many_websockets"
+
+
+async def test_connection_may_stay_mute(
+    slack: LocalSlack, session: aiohttp.ClientSession, client: AsyncWebClient
+) -> None:
+    slack.faults.mute_sockets = True
+    async with session.ws_connect(await new_address(slack, client)) as ws:
+        await ws.ping()
+        with pytest.raises(TimeoutError):
+            await ws.receive(timeout=0.1)
+
+    assert slack.connections == 0
+
+
+async def test_silent_connection_takes_events_and_says_nothing(
+    slack: LocalSlack, session: aiohttp.ClientSession, client: AsyncWebClient
+) -> None:
+    async with session.ws_connect(await new_address(slack, client), autoping=False) as ws:
+        await ws.receive_json()
+        await ws.receive()
+        slack.silence_sockets()
+        delivery = await slack.deliver({"type": "app_home_opened"})
+        await slack.until(lambda: delivery.attempts == 1)
+        await ws.ping()
+        with pytest.raises(TimeoutError):
+            await ws.receive(timeout=0.1)
+
+        assert (slack.connections, delivery.acked) == (1, False)
+
+
+async def test_warned_connection_goes_on_until_it_ends(
+    slack: LocalSlack, session: aiohttp.ClientSession, client: AsyncWebClient
+) -> None:
+    slack.warned_before = 0.2
+    async with session.ws_connect(await new_address(slack, client)) as ws:
+        await ws.receive_json()
+        await slack.disconnect("warning")
+        await slack.deliver({"type": "app_home_opened"})
+        frames = [await ws.receive_json(), await ws.receive_json()]
+        last = await ws.receive()
+
+    assert [frame["type"] for frame in frames] == ["disconnect", "events_api"]
+    assert last.type is aiohttp.WSMsgType.CLOSE
+
+
+async def test_app_answers_pings(slack: LocalSlack, app: App) -> None:
+    await (await slack.deliver({"type": "app_home_opened"})).wait()
+
+    assert slack.pongs == 1
+
+
 async def test_connection_url_is_used_once(
     slack: LocalSlack, session: aiohttp.ClientSession
 ) -> None:
@@ -846,9 +931,11 @@ async def test_pings_are_answered(
 
     async with session.ws_connect(opened["url"], autoping=False) as ws:
         await ws.receive_json()
+        ping = await ws.receive(timeout=2.0)
         await ws.ping(b"sdk-ping-pong:1.5")
         pong = await ws.receive(timeout=2.0)
 
+    assert ping.type == aiohttp.WSMsgType.PING
     assert (pong.type, bytes(pong.data)) == (aiohttp.WSMsgType.PONG, b"sdk-ping-pong:1.5")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -203,6 +204,19 @@ async def test_thread_is_read_over_all_its_pages(
     replies = [f"reply {number}" for number in range(5)]
     assert [message["text"] for message in messages] == [f"<@{BOT.user}> hello", *replies]
     assert slack.count("conversations.replies") == 3
+
+
+async def test_page_that_comes_again_and_again_is_the_last(
+    slack: LocalSlack, chat: SlackChat, general: str, root: str
+) -> None:
+    page = {"ok": True, "messages": [{"ts": root}], "response_metadata": {"next_cursor": "x"}}
+    again = replace(Fault.error(""), body=page)
+    slack.faults.add("conversations.replies", again, times=None)
+
+    messages = await chat.thread(general, root)
+
+    assert messages == [{"ts": root}]
+    assert slack.count("conversations.replies") == 2
 
 
 async def test_thread_comes_with_metadata(

@@ -34,6 +34,7 @@ class ModelFault(msgspec.Struct, frozen=True, kw_only=True):
     filtered: bool = False  # finish_reason content_filter after `after` tokens
     field: str = "content"  # the field of the delta that carries the text
     reasoning: int = 0  # tokens of reasoning_content before the text
+    endless: bool = False  # the answer begins anew whenever it ends
     usage: bool = True  # False: never reported, even where asked for
     sse: Sse = Sse()
 
@@ -133,6 +134,11 @@ class ModelFault(msgspec.Struct, frozen=True, kw_only=True):
     def reasons(cls, tokens: int = 20) -> ModelFault:
         """``reasoning_content`` deltas with a null content first, as DeepSeek sends them."""
         return cls(reasoning=tokens)
+
+    @classmethod
+    def never_ends(cls) -> ModelFault:
+        """The answer again and again, whatever the limit on its length, until the client closes."""
+        return cls(endless=True)
 
     @classmethod
     def refuses(cls) -> ModelFault:

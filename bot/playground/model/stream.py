@@ -48,7 +48,7 @@ class Plan:
         cls, tokens: Sequence[str], body: dict[str, Any], fault: ModelFault, *, thinks: int
     ) -> Self:
         reasoning = answers.prose(fault.reasoning or thinks)
-        limit = completion_limit(body)
+        limit = None if fault.endless else completion_limit(body)
         finish_reason = "stop"
         if limit is not None and len(reasoning) + len(tokens) > limit:
             finish_reason = "length"
@@ -125,6 +125,8 @@ class Stream:
             return await self._break_off()
         if fault.after is not None:
             await self._send(tokens[fault.after :], fault.field)
+        while fault.endless and tokens:
+            await self._send(tokens, fault.field)
         return await self._finish()
 
     async def _send(self, tokens: Sequence[str], field: str) -> None:

@@ -185,7 +185,7 @@ SLACK_FAULTS: Mapping[str, _SlackFault | _CutSockets] = {
     ),
     "cut_sockets": _CutSockets(
         label="Cut the socket",
-        watch="Socket Mode breaks; the bot is back after about 10 s, and misses no question.",
+        watch="Socket Mode breaks; the bot is back after about a second, and misses no question.",
     ),
 }
 

@@ -20,10 +20,14 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
+from bot.playground.slack.faults import Faults
+from bot.playground.slack.payloads import encoded
+
 Kind = Literal["events_api", "slash_commands", "interactive"]
 
 REDELIVERY_AFTER = (3.0, 0.0, 60.0, 300.0)  # seconds: to wait for an ack; pauses before the repeats
 MOST_SOCKETS = 10  # connections of one app (docs.slack.dev/apis/events-api/using-socket-mode)
+WARNED_BEFORE = 10.0  # seconds between the word that a connection ends, and its end
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -64,16 +68,27 @@ class Socket:
 
     ws: web.WebSocketResponse
     request: web.Request
+    is_silent: bool = False  # open, and nothing is read from it or comes over it any more
 
     async def send(self, frame: dict[str, Any]) -> bool:
-        """False when the connection is gone."""
+        """False when the connection is gone. What is sent into a silent one is lost."""
         if self.ws.closed:
             return False
+        if self.is_silent:
+            return True
         try:
-            await self.ws.send_str(msgspec.json.encode(frame).decode())
+            await self.ws.send_str(encoded(frame).decode())
         except ConnectionError:
             return False
         return True
+
+    async def ping(self) -> None:
+        if not self.ws.closed:
+            await self.ws.ping(b"Ping from local")
+
+    async def ends_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.ws.close()
 
     def drop(self) -> None:
         """Cut the connection without a close frame, as a broken network does."""
@@ -104,12 +119,17 @@ class Sockets:
         acked: Callable[[Delivery], None],
         changed: Callable[[Connections], None],
         app_id: str,
+        faults: Faults,
     ) -> None:
+        self.warned_before = WARNED_BEFORE
+        self.pongs = 0  # answers of the app to our pings
         self._clock = clock
         self._acked = acked
         self._changed = changed
         self._app_id = app_id
+        self._faults = faults
         self._open: list[Socket] = []
+        self._ending: set[asyncio.Task[None]] = set()
         self._turn = itertools.count()
         self.connected = asyncio.Event()
         self._envelopes: dict[str, _Envelope] = {}
@@ -119,20 +139,37 @@ class Sockets:
 
     async def serve(self, socket: Socket) -> None:
         """Greet the connection and read its acks until it ends."""
-        if len(self._open) >= MOST_SOCKETS:
-            await socket.send(_disconnect("too_many_websockets"))
+        is_one_too_many = len(self._open) >= MOST_SOCKETS
+        turned_away = "too_many_websockets" if is_one_too_many else self._faults.turn_sockets_away
+        if turned_away:
+            await socket.send(_disconnect(turned_away))
             await socket.ws.close()
+            return
+        if self._faults.mute_sockets:
+            socket.is_silent = True
+            await self._listen(socket)
             return
         await socket.send(self._hello())
         self._open.append(socket)
         self.connected.set()
         self._changed(Connections(len(self)))
         try:
-            async for frame in socket.ws:
-                if frame.type is aiohttp.WSMsgType.TEXT:
-                    self._read(frame.data)
+            await socket.ping()
+            await self._listen(socket)
         finally:
             self._leave(socket)
+
+    async def _listen(self, socket: Socket) -> None:
+        async for frame in socket.ws:
+            if socket.is_silent:
+                continue
+            match frame.type:
+                case aiohttp.WSMsgType.TEXT:
+                    self._read(frame.data)
+                case aiohttp.WSMsgType.PING:
+                    await socket.ws.pong(frame.data)
+                case aiohttp.WSMsgType.PONG:
+                    self.pongs += 1
 
     def _leave(self, socket: Socket) -> None:
         if socket not in self._open:
@@ -197,9 +234,17 @@ class Sockets:
         ``refresh_requested``, ``link_disabled``. All but the warning close it here at once."""
         for socket in list(self._open):
             await socket.send(_disconnect(reason))
-            if reason != "warning":
+            if reason == "warning":
+                ending = asyncio.create_task(socket.ends_after(self.warned_before))
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
+            else:
                 self._leave(socket)
                 await socket.ws.close()
+
+    def silence(self) -> None:
+        for socket in self._open:
+            socket.is_silent = True
 
     def drop(self) -> None:
         for socket in list(self._open):
@@ -207,6 +252,10 @@ class Sockets:
             socket.drop()
 
     async def close(self) -> None:
+        ending = list(self._ending)
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
         for socket in list(self._open):
             self._leave(socket)
             await socket.ws.close(code=aiohttp.WSCloseCode.GOING_AWAY)
@@ -276,10 +325,10 @@ class HttpPost:
 
 
 def _body(delivery: Delivery) -> tuple[bytes, str]:
-    encoded = msgspec.json.encode(delivery.payload)
+    payload = encoded(delivery.payload)
     if delivery.kind == "events_api":
-        return encoded, "application/json"
-    form = delivery.payload if delivery.kind == "slash_commands" else {"payload": encoded}
+        return payload, "application/json"
+    form = delivery.payload if delivery.kind == "slash_commands" else {"payload": payload}
     return urlencode(form).encode(), "application/x-www-form-urlencoded"
 
 

@@ -87,7 +87,12 @@ class Faults:
     """The faults that wait for their call, first put first met."""
 
     def __init__(self) -> None:
-        self.refuse_sockets = False  # True: Socket Mode connections are answered with HTTP 503
+        # Socket Mode connections to come, if True:
+        self.refuse_sockets = False  # are answered with HTTP 503
+        self.expire_addresses = False  # are answered with HTTP 408 (node-slack-sdk#1472)
+        self.mute_sockets = False  # open, and never say anything
+        # A reason: they are told to go in place of a greeting (`link_disabled`, for one).
+        self.turn_sockets_away = ""
         self._plans: dict[str, list[_Plan]] = {}
 
     def add(

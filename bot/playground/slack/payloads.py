@@ -1,5 +1,6 @@
 """What Slack sends to an app: events in their envelope, slash commands, clicks, submissions."""
 
+import json
 import secrets
 import time
 import uuid
@@ -7,9 +8,20 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from bot.playground.slack.workspace import APP_ID, BOT_USER_ID, TEAM_ID, Channel, Message, Person
 
 Payload = dict[str, Any]
+
+
+def encoded(value: object) -> bytes:
+    """JSON. Half a character (a lone surrogate), which msgspec refuses, is escaped as in
+    JavaScript: ``"\\ud83d"``."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value).encode()
 
 
 def event_callback(event: Mapping[str, Any], *, event_id: str | None = None) -> Payload:
@@ -126,7 +138,7 @@ def view_closed(person: Person, view: Mapping[str, Any]) -> Payload:
 
 def _interaction(kind: str, person: Person) -> Payload:
     """What all interactions begin with."""
-    user = {"id": person.id, "username": person.name, "name": person.name, "team_id": TEAM_ID}
+    user = {"id": person.id, "username": person.name, "name": person.name, "team_id": person.team}
     return {
         "type": kind,
         "user": user,

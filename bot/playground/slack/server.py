@@ -28,6 +28,7 @@ from bot.playground.slack.delivery import (
 from bot.playground.slack.faults import Faults
 from bot.playground.slack.limits import Limits
 from bot.playground.slack.screen import Screen
+from bot.playground.slack.uploads import Uploads
 from bot.playground.slack.webapi import Call, WebApi, keep
 from bot.playground.slack.workspace import (
     APP_ID,
@@ -47,6 +48,7 @@ SCOPES = (
     "chat:write",
     "commands",
     "files:read",
+    "files:write",
     "groups:history",
     "groups:read",
     "im:history",
@@ -112,6 +114,7 @@ class LocalSlack(Screen):
                 send=self._send_event,
                 changed=self._tell,
                 clock=self.clock,
+                upload_url=self._upload_url,
                 subscribe_channel_messages=subscribe_channel_messages,
                 rich_text_blocks=rich_text_blocks,
             )
@@ -135,7 +138,11 @@ class LocalSlack(Screen):
 
     async def __aenter__(self) -> Self:
         self._sockets = Sockets(
-            clock=self.clock, acked=self._acked, changed=self._tell, app_id=APP_ID
+            clock=self.clock,
+            acked=self._acked,
+            changed=self._tell,
+            app_id=APP_ID,
+            faults=self.faults,
         )
         self._deliveries = Deliveries(
             sockets=self._sockets, redelivery_after=self._redelivery_after, changed=self._delivered
@@ -145,6 +152,7 @@ class LocalSlack(Screen):
         self.app.router.add_route("*", "/api/{method}", self.web_api.serve)
         self.app.router.add_get("/link", self._serve_socket)
         self.app.router.add_post("/response/{id}", self._responses.serve)
+        self.app.router.add_post("/upload/{id}", Uploads(self.workspace).serve)
         # A call that sleeps in a fault must not hold the end of a test up.
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -286,9 +294,27 @@ class LocalSlack(Screen):
         """How many Socket Mode connections are open."""
         return len(self._sockets)
 
+    @property
+    def pongs(self) -> int:
+        """How many of our pings, one for each connection, the app has answered."""
+        return self._sockets.pongs
+
+    @property
+    def warned_before(self) -> float:
+        """Seconds between a ``warning`` and the end of the connection."""
+        return self._sockets.warned_before
+
+    @warned_before.setter
+    def warned_before(self, seconds: float) -> None:
+        self._sockets.warned_before = seconds
+
     async def disconnect(self, reason: str = "refresh_requested") -> None:
-        """Ask every connection to come again; all but a ``warning`` also closes it."""
+        """Ask every connection to come again; a ``warning`` ends it later, all others at once."""
         await self._sockets.disconnect(reason)
+
+    def silence_sockets(self) -> None:
+        """All connections stay open, and neither word nor pong comes over them any more."""
+        self._sockets.silence()
 
     async def drop_sockets(self) -> None:
         """Cut all connections without a word."""
@@ -339,10 +365,12 @@ class LocalSlack(Screen):
         ticket = request.query.get("ticket", "")
         if self.faults.refuse_sockets:
             return web.Response(status=503)
+        if self.faults.expire_addresses:
+            return web.Response(status=408)
         if ticket not in self._tickets:
             return web.Response(status=403)
         self._tickets.discard(ticket)  # Slack's URLs open one connection only
-        ws = web.WebSocketResponse(timeout=1.0)
+        ws = web.WebSocketResponse(timeout=1.0, autoping=False)  # a silent one answers no ping
         await ws.prepare(request)
         await self._sockets.serve(Socket(ws, request))
         return ws
@@ -351,6 +379,9 @@ class LocalSlack(Screen):
 
     def _response_url(self, key: str) -> str:
         return f"http://{self._host}:{self._port}/response/{key}"
+
+    def _upload_url(self, file_id: str) -> str:
+        return f"http://{self._host}:{self._port}/upload/{file_id}"
 
     def _described(self) -> str:
         """The end of each thread and of the call log, for a person who reads a failed test."""

@@ -18,6 +18,7 @@ from bot.playground.slack.errors import ApiError
 from bot.playground.slack.faults import Fault, Faults
 from bot.playground.slack.limits import Limits
 from bot.playground.slack.methods import METHODS, Answer
+from bot.playground.slack.payloads import encoded
 from bot.playground.slack.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -159,7 +160,7 @@ class WebApi:
         scopes = {"x-oauth-scopes": ",".join(self.scopes)} if call.token == "bot" else {}
         return web.Response(
             status=status,
-            body=msgspec.json.encode(answer),
+            body=encoded(answer),
             content_type="application/json",
             headers={**scopes, **headers},
         )

@@ -42,6 +42,17 @@ class Person:
     is_admin: bool = False
     is_guest: bool = False
     is_bot: bool = False
+    team: str = TEAM_ID  # another: of another organisation, in channels that both share
+
+
+@dataclass(slots=True, kw_only=True)
+class Upload:
+    """A file on its way to a message."""
+
+    name: str
+    length: int  # bytes, as announced
+    content: bytes | None = None
+    is_shared: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,12 +115,14 @@ class Workspace:
         send: Callable[[dict[str, Any]], None],
         changed: Callable[[Change], None],
         clock: Callable[[], float],
+        upload_url: Callable[[str], str] = str,
         subscribe_channel_messages: bool = False,
         rich_text_blocks: bool = False,
     ) -> None:
         self.send = send
         self.changed = changed
         self.clock = clock
+        self.upload_url = upload_url  # where the bytes of a file are sent, by its id
         self.subscribe_channel_messages = subscribe_channel_messages
         self.rich_text_blocks = rich_text_blocks
         self.people: dict[str, Person] = {}
@@ -122,6 +135,7 @@ class Workspace:
         self.homes: dict[str, dict[str, Any]] = {}  # App Home views by person
         self.modals: dict[str, list[dict[str, Any]]] = {}  # by person, the one in front last
         self.view_errors: dict[str, dict[str, str]] = {}  # by view and block_id
+        self.uploads: dict[str, Upload] = {}  # by the file's id
         self.triggers = Triggers(clock)
         self._last_ts = 0
         self._numbers = itertools.count(1)
@@ -148,6 +162,7 @@ class Workspace:
         is_admin: bool = False,
         is_guest: bool = False,
         is_bot: bool = False,
+        team: str = TEAM_ID,
     ) -> str:
         """Add a person and the DM of the person with the bot; returns the person's id."""
         person = Person(
@@ -157,6 +172,7 @@ class Workspace:
             is_admin=is_admin,
             is_guest=is_guest,
             is_bot=is_bot,
+            team=team,
         )
         self.people[person.id] = person
         if person.id != BOT_USER_ID and not is_bot:
@@ -322,8 +338,10 @@ class Workspace:
             "user": person.id,
             "text": text,
             "ts": self.new_ts(),
-            "team": TEAM_ID,
+            "team": person.team,
         }
+        if person.team != TEAM_ID:  # docs.slack.dev/apis/slack-connect
+            message |= {"user_team": person.team, "source_team": person.team}
         if thread_ts:
             message["thread_ts"] = thread_ts
             root = channel.messages.get(thread_ts)
