@@ -31,7 +31,6 @@ from tests.core.fakes import (
     USAGE,
     FakeAdmission,
     FakeChat,
-    FakeFiles,
     FakeModel,
     FakeTurns,
     question,
@@ -80,9 +79,8 @@ def responder(
         model=model,
         turns=turns,
         admission=FakeAdmission(),
-        files=FakeFiles(),
-        turnstile=Turnstile(Pacer(limits)),
         prices=Prices(()),
+        turnstile=Turnstile(Pacer(limits)),
         instructions="Be kind.",
         context_tokens=4_000,
     )
@@ -760,7 +758,6 @@ class Wire:
 
 class WiredModel:
     name = "fake-model"
-    sees = True
 
     def __init__(self, process: Process, model: FakeModel) -> None:
         self._process = process
@@ -799,9 +796,8 @@ class World:
             model=WiredModel(process, self.model),
             turns=Wire(self, process, self.turns),  # type: ignore[arg-type]
             admission=FakeAdmission(),
-            files=FakeFiles(),
-            turnstile=Turnstile(Pacer()),
             prices=Prices(()),
+            turnstile=Turnstile(Pacer()),
             instructions="Be kind.",
             context_tokens=4_000,
         )
