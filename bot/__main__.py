@@ -24,6 +24,13 @@ from bot.settings import Settings, SettingsError, database_url
 from bot.store import opened
 from bot.usage import in_words
 
+# What the playground's model would cost if it cost anything, so that costs and limits are seen.
+LOCAL_PRICES = """\
+date = 2026-11-25
+[models]
+local-model = { input = 2.50, cached_input = 1.25, output = 10.00 }
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 1 with the reason on standard error."""
@@ -140,7 +147,10 @@ def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         database = database_url(str(Path(folder, "bot.db")))
         settings = {"DATABASE_URL": database}
         if not options.real_model:
-            settings["OPENAI_MODEL"] = "local-model"
+            prices = Path(folder, "prices.toml")
+            prices.write_text(LOCAL_PRICES)
+            settings |= {"OPENAI_MODEL": "local-model", "PRICES_FILE": str(prices)}
+            settings["OPENAI_VISION"] = "yes"
         else:
             settings |= {name: value for name, value in env.items() if name.startswith("OPENAI_")}
         bot: dict[str, Any] = {
@@ -160,12 +170,13 @@ def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 def _visit(options: argparse.Namespace, bot: dict[str, Any]) -> int:
     from bot.playground import run
-    from bot.playground.page import CannotListen
+    from bot.playground.page import CannotListen, Command
 
+    llm = Command(command="/llm", hint="usage | budget", description="What was used, and limits")
     where = {"host": options.host, "port": options.port, "opens_browser": options.open}
     bot["environment"]["LOG_LEVEL"] = "INFO"
     try:
-        asyncio.run(run.visit(**bot, **where))
+        asyncio.run(run.visit(**bot, **where, commands=[llm]))
     except CannotListen as error:
         place = "Name another place with --host and --port."
         return _fail(f"The playground cannot start. {error} {place}")

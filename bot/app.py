@@ -1,8 +1,9 @@
-"""Which Slack events reach the bot, and when they are acknowledged."""
+"""What of Slack reaches the bot, and when it is acknowledged."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
@@ -11,6 +12,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.gate import question_from
+from bot.interactions import Interaction, interaction_from
 from bot.logs import broke
 from bot.messages import Identity, Question
 
@@ -21,28 +23,46 @@ log = logging.getLogger(__name__)
 Accept = Callable[[Question], Awaitable[None]]
 
 # What the app subscribes to, as `manifest.yml` names it.
-EVENTS = ("app_mention", "message.im")
+EVENTS = ("app_home_opened", "app_mention", "message.im")
+COMMAND = "/llm"
+
+ANYTHING = re.compile("")
 
 NOT_TAKEN = BoltResponse(status=503, body="shutting down")
+
+
+class Desk(Protocol):
+    async def take(self, interaction: Interaction) -> dict[str, Any] | None:
+        """Returns within Slack's 3 seconds what the acknowledgement says, if anything."""
 
 
 class Intake:
     """Hands on what asks the bot something."""
 
-    def __init__(self, bot: Identity, *, accept: Accept) -> None:
+    def __init__(self, bot: Identity, *, accept: Accept, desk: Desk) -> None:
         self._bot = bot
         self._accept = accept
+        self._desk = desk
         self._is_open = True
 
     async def on_event(self, body: dict[str, Any]) -> BoltResponse | None:
         """Returns when the event may be acknowledged. Raises where it must not be."""
         question = question_from(body, self._bot)
         if question is None:
-            return None
+            return await self.on_interaction(body)
         if not self._is_open:
             return NOT_TAKEN
         await self._accept(question)
         return None
+
+    async def on_interaction(self, body: dict[str, Any]) -> BoltResponse:
+        """The acknowledgement of a command, a button, a form, or a look at the App Home.
+
+        Also of those that come last of all: Slack sends none of them again.
+        """
+        interaction = interaction_from(body)
+        said = await self._desk.take(interaction) if interaction else None
+        return BoltResponse(status=200, body=said or "")
 
     def close(self) -> None:
         """Takes no more questions. Slack sends those again that come from now on."""
@@ -72,8 +92,14 @@ def bolt_app(
     async def on_event(body: dict[str, Any]) -> BoltResponse | None:
         return await intake.on_event(body)
 
+    async def on_interaction(body: dict[str, Any]) -> BoltResponse:
+        return await intake.on_interaction(body)
+
     for name in EVENTS:
         app.event(name.partition(".")[0])(on_event)
+    app.command(COMMAND)(on_interaction)
+    app.action(ANYTHING)(on_interaction)
+    app.view(ANYTHING)(on_interaction)
     app.error(on_error)
     return app
 

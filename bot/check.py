@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,8 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot import history, slack, views
 from bot.draft import Part
 from bot.errors import BotError, CutAtTokenLimit, SlackRefused, Transient, Unavailable
+from bot.files import Unreadable
 from bot.messages import ChatMessage, Delta, Identity, TurnKey, Usage
+from bot.openai_model import names_a_seeing_model
 from bot.pings import neutralise
+from bot.sandbox import Sandbox
 from bot.serve import model_of
 from bot.settings import Settings
 from bot.store import is_postgres, opened, sqlite_path
@@ -29,11 +33,18 @@ SCOPES: Mapping[str, str] = {
     "assistant:write": "be an app that Slack shows as an assistant",
     "channels:history": "read threads in public channels",
     "chat:write": "answer, and show its status line",
+    "commands": "be asked with /llm",
     "groups:history": "read threads in private channels",
     "im:history": "hear direct messages and read their threads",
     "mpim:history": "read threads in group messages",
     "reactions:write": "show a first sign where there is no status line",
-    "users:read": "call people by their names",
+    "users:read": "call people by their names, and know guests and admins",
+}
+
+# What the bot may do beside that, and what becomes of it otherwise.
+OPTIONAL_SCOPES: Mapping[str, str] = {
+    "files:read": "files that people attach are not read",
+    "files:write": "CSV files of the usage come as text instead",
 }
 
 # The README says how to do without.
@@ -48,6 +59,9 @@ THROW_AWAY_DISKS: Mapping[str, str] = {
     "FLY_APP_NAME": "Fly.io",
     "CONTAINER_APP_NAME": "Azure Container Apps",
 }
+
+# A GIF of one dot.
+DOT = b64decode("R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=")
 
 # Seconds in which Slack unfurls a link, if it does.
 UNFURLS_WITHIN = 5.0
@@ -77,6 +91,7 @@ async def check(settings: Settings, env: Mapping[str, str], *, live: str | None)
             yield await _check_app_token(client, settings.slack_app_token)
         async for finding in _check_model(settings):
             yield finding
+        yield await _check_files(settings)
         async for finding in _check_database(settings, env):
             yield finding
         if live and bot:
@@ -97,8 +112,13 @@ async def _check_bot_token(client: AsyncWebClient) -> tuple[Identity | None, lis
         )
         for scope in sorted(set(SCOPES) - granted)
     ]
+    without = [
+        Finding("note", f"Scope {scope} is not granted: {OPTIONAL_SCOPES[scope]}.")
+        for scope in sorted(set(OPTIONAL_SCOPES) - granted)
+    ]
     token = Finding("ok", f"SLACK_BOT_TOKEN: @{bot.name} in workspace {bot.team}")
-    return bot, [token, *(missing or [Finding("ok", f"Scopes: all {len(SCOPES)} are granted")])]
+    granted_all = Finding("ok", f"Scopes: all {len(SCOPES)} that it needs are granted")
+    return bot, [token, *(missing or [granted_all]), *without]
 
 
 async def _check_app_token(client: AsyncWebClient, app_token: str) -> Finding:
@@ -142,6 +162,19 @@ async def _check_model(settings: Settings) -> Findings:
         )
     else:
         yield Finding("note", "Usage: this server reports none, so tokens are recorded as unknown")
+
+
+async def _check_files(settings: Settings) -> Finding:
+    """That the process which opens them starts, and what becomes of images."""
+    try:
+        await Sandbox().parse("image", DOT)
+    except (Unreadable, OSError) as error:
+        reason = f"the process that opens them does not work here ({error})"
+        return Finding("WRONG", f"Files: none but plain text can be read: {reason}")
+    named = names_a_seeing_model(settings.openai_model)
+    sees = named if settings.openai_vision is None else settings.openai_vision
+    images = "go to the model" if sees else "do not go to the model, see OPENAI_VISION"
+    return Finding("ok", f"Files: can be opened; images {images}")
 
 
 async def _check_database(settings: Settings, env: Mapping[str, str]) -> Findings:

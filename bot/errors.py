@@ -113,6 +113,12 @@ class QuestionTooLong(ModelError):
     )
 
 
+class ImagesRefused(ModelError):
+    """The model takes no images, or not these; the same prompt without them may do."""
+
+    sentence = "The model does not take the images of this thread."
+
+
 class ContentFiltered(ModelError):
     sentence = (
         "The model's content filter stopped this answer. Asking in other words may help; "
@@ -160,6 +166,29 @@ class TriedTooOften(BotError):
 class QuestionGone(BotError):
     sentence = "The question was deleted, so this answer ends here."
     outcome: Outcome = "stopped"
+
+
+class Refused(BotError):
+    """The question is not to be answered; the model is not asked."""
+
+    outcome: Outcome = "refused"
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__()
+        self.sentence = sentence
+
+
+class RefusedPrivately(Refused):
+    """A refusal that concerns the person alone, who has been told; the thread shows nothing."""
+
+
+class AskerUnknown(BotError):
+    """Slack does not tell who somebody is, so what they may do is unknown."""
+
+    sentence = (
+        "Slack does not tell me who you are, so I cannot know whether I may answer you. "
+        "Please tell whoever runs me to check my scope users:read."
+    )
 
 
 class SlackRefused(BotError):

@@ -1,7 +1,7 @@
 """The values that flow from a Slack event to an answer and its cost. No SDK inside."""
 
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
@@ -9,8 +9,9 @@ from typing import Any, Literal, NamedTuple
 Role = Literal["system", "user", "assistant"]
 
 # complete: the model finished; cut: it reached its token limit; stopped: the bot was told to end
-# it (a shutdown, a deleted reply); failed: an error ended it.
-Outcome = Literal["complete", "cut", "stopped", "failed"]
+# it (a shutdown, a deleted reply); failed: an error ended it; refused: the model was not asked,
+# because the person may not ask, asks too often, or a limit is reached.
+Outcome = Literal["complete", "cut", "stopped", "failed", "refused"]
 
 
 class TurnKey(NamedTuple):
@@ -32,6 +33,29 @@ class Identity:
     user: str
     bot_id: str
     name: str
+    enterprise: str = ""  # the organisation of several workspaces that its workspace is in, if any
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that hangs on a message, as Slack describes it. What is in it may be anything."""
+
+    id: str
+    name: str  # as `bot.files.shown_name` has it
+    media_type: str = ""  # as it was declared
+    size: int | None = None  # bytes
+    url: str = ""  # from which it is downloaded; "" where Slack wants to be asked for it
+    hurdle: str = ""  # why it cannot be read, one of `bot.files.HURDLES`; "": nothing is known
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture as a model takes it."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+    width: int  # pixels
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +68,7 @@ class Question:
     thread_ts: str
     user: str
     text: str  # as on Slack's wire: mrkdwn, escaped
-    files: tuple[str, ...] = ()  # their names; the bot does not read them
+    files: tuple[File, ...] = ()
 
     @property
     def key(self) -> TurnKey:
@@ -88,6 +112,7 @@ class ChatMessage:
 
     role: Role
     content: str
+    images: tuple[Image, ...] = ()  # in the order in which the content names them
 
 
 @dataclass(frozen=True, slots=True)

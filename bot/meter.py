@@ -1,16 +1,18 @@
-"""What one attempt at an answer takes, as it is measured: tokens, requests, seconds."""
+"""What one attempt at an answer takes, as it is measured: tokens, requests, seconds, money."""
 
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bot.messages import Outcome, Turn, Usage, UsageRecord
+from bot.prices import Prices
 
 
 @dataclass(slots=True)
 class Meter:
     turn: Turn
     model: str
+    prices: Prices
     started: float  # by the loop's clock
     requests: int = 0
     first_delta: float | None = None
@@ -62,7 +64,7 @@ class Meter:
         self, usage: Usage, *, is_estimate: bool, requests: int, outcome: Outcome, ended: float
     ) -> UsageRecord:
         first = self.first_delta
-        return UsageRecord(
+        record = UsageRecord(
             at=datetime.now(UTC),
             key=self.turn.key,
             user=self.turn.user,
@@ -75,3 +77,4 @@ class Meter:
             attempt=self.attempt,
             is_estimate=is_estimate,
         )
+        return self.prices.priced(record)

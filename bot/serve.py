@@ -10,19 +10,30 @@ from functools import partial
 from typing import TypeVar
 
 from bot import server, slack, socket_mode, watchdog
+from bot.admission import Admission, Rules
 from bot.app import Intake, bolt_app
+from bot.budget_desk import BudgetDesk
+from bot.budget_views import BUDGETS, REMOVE, WHOM, refused_modal
+from bot.desk import Desk, Form, Routes
+from bot.downloads import downloading
+from bot.errands import Errands
 from bot.errors import BotError, CannotStart, SlackRefused
 from bot.logs import event, heard_by
 from bot.messages import Identity, Turn, TurnKey
 from bot.metrics import Metrics, Moment, shown
 from bot.openai_model import OpenAIModel
 from bot.pacing import Limits, Pacer
+from bot.people import People
 from bot.queue import Queue, Tell
+from bot.reader import FileReader
 from bot.responder import Responder
 from bot.retries import until_reachable
+from bot.sandbox import Sandbox
 from bot.settings import Settings
 from bot.store import Membership, Store, opened
 from bot.turnstile import Turnstile
+from bot.usage_desk import UsageDesk
+from bot.usage_views import PERIOD, SHEET
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +54,7 @@ class Running:
     responder: Responder
     turnstile: Turnstile
     membership: Membership
+    errands: Errands
 
     @property
     def keys(self) -> list[TurnKey]:
@@ -116,6 +128,15 @@ def model_of(settings: Settings) -> OpenAIModel:
         temperature=settings.openai_temperature,
         max_tokens=settings.openai_max_tokens,
         timeout=settings.openai_timeout,
+        sees=settings.openai_vision,
+    )
+
+
+def rules_of(settings: Settings) -> Rules:
+    return Rules(
+        guests=settings.allow_guests,
+        strangers=settings.allow_external,
+        per_minute=settings.questions_per_minute,
     )
 
 
@@ -162,19 +183,38 @@ async def _start(
     chat = slack.SlackChat(client, identity, shares=shares)
     stack.push_async_callback(chat.close)
     turnstile = Turnstile(Pacer(Limits(burst=settings.slack_burst)), shares)
+    errands, people = Errands(), People(chat, admins=settings.admin_users)
+    admission = Admission(
+        rules_of(settings),
+        people=people,
+        asked=store.turns,
+        budgets=store.limits,
+        teller=chat,
+        errands=errands,
+    )
+    downloads = await stack.enter_async_context(
+        downloading(client, token=settings.slack_bot_token, api_url=settings.slack_api_url)
+    )
+    files = FileReader(downloads.fetch, Sandbox().parse)
+    stack.push_async_callback(files.close)
     responder = Responder(
         bot=identity,
         chat=chat,
         model=model,
+        files=files,
         turns=store.turns,
+        admission=admission,
         turnstile=turnstile,
+        prices=settings.prices,
         instructions=settings.system_prompt,
         context_tokens=settings.openai_context_tokens,
     )
     queue = Queue(
         store.turns, responder.answer, _whisper(chat), at_once=settings.max_concurrent_answers
     )
-    bot = Running(Intake(identity, accept=queue.accept), queue, responder, turnstile, store.member)
+    desk = _desk(settings, identity, store, chat, slack.Surfaces(client), people, errands)
+    intake = Intake(identity, accept=queue.accept, desk=desk)
+    bot = Running(intake, queue, responder, turnstile, store.member, errands)
     stack.push_async_callback(store.member.leave)
     await store.member.join(bot)
     await _receive(stack, settings, identity, bot.intake, door)
@@ -189,6 +229,47 @@ def _whisper(chat: slack.SlackChat) -> Tell:
             await chat.whisper(turn.key.channel, turn.thread_ts, turn.user, sentence)
 
     return whisper
+
+
+def _desk(
+    settings: Settings,
+    bot: Identity,
+    store: Store,
+    chat: slack.SlackChat,
+    surfaces: slack.Surfaces,
+    people: People,
+    errands: Errands,
+) -> Desk:
+    usage = UsageDesk(
+        bot.team,
+        people=people,
+        ledger=store.ledger,
+        budgets=store.limits,
+        surfaces=surfaces,
+        names=chat,
+    )
+    budgets = BudgetDesk(
+        bot.team,
+        people=people,
+        limits=store.limits,
+        surfaces=surfaces,
+        model=settings.openai_model,
+        prices=settings.prices,
+    )
+    routes = Routes(
+        help=usage.help,
+        commands={"usage": usage.answer, "budget": budgets.answer},
+        presses={
+            PERIOD: usage.choose,
+            SHEET: usage.send_sheet,
+            BUDGETS: budgets.open,
+            WHOM: budgets.choose,
+            REMOVE: budgets.remove,
+        },
+        forms={BUDGETS: Form(budgets.submit, refused_modal)},
+        visit=usage.visit,
+    )
+    return Desk(routes, surfaces, errands)
 
 
 async def _receive(
@@ -228,6 +309,8 @@ async def _wind_down(bot: Running, hurry: asyncio.Event) -> None:
         bot.responder.interrupt()
         await bot.queue.finished(within=LAST_WORDS)
     await bot.queue.abandon()
+    await bot.errands.finished(within=LAST_WORDS)
+    await bot.errands.abandon()
     event(log, "bot.stopped")
 
 

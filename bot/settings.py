@@ -17,6 +17,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 SLACK_URL = "https://slack.com/api/"
 
 DEFAULT_MODEL = "gpt-4o-mini"
+VISION: Mapping[str, bool | None] = {"auto": None, "yes": True, "no": False}
 
 PLACEHOLDERS = ("xoxb-...", "xapp-...", "sk-...")  # in .env.example, to be filled in
 
@@ -48,7 +49,12 @@ class Settings:
     openai_max_tokens: int | None  # None: whatever the server's own limit is
     openai_context_tokens: int
     openai_timeout: float  # seconds of silence
+    openai_vision: bool | None  # whether the model takes images; None: its name tells
     system_prompt: str
+    admin_users: tuple[str, ...]  # beside the workspace's admins and owners
+    allow_guests: bool
+    allow_external: bool  # people of other organisations, in channels that both share
+    questions_per_minute: int | None  # of one person; None: any number
     prices: Prices = field(repr=False, metadata={"variable": "PRICES_FILE"})
     database_url: str = field(repr=False)  # it may hold a password
     retention_days: int | None  # None: what is kept is kept for ever
@@ -116,7 +122,13 @@ class Settings:
                 "OPENAI_CONTEXT_TOKENS", _whole(500, 10_000_000), 16_000
             ),
             openai_timeout=read.optional("OPENAI_TIMEOUT", _number(1, 3_600), 120.0),
+            openai_vision=read.optional("OPENAI_VISION", _choice(VISION)),
             system_prompt=read.optional("SYSTEM_PROMPT", str, DEFAULT_SYSTEM_PROMPT),
+            admin_users=read.optional("ADMIN_USERS", _users, ()),
+            allow_guests=read.optional("ALLOW_GUESTS", _yes_or_no, False),
+            allow_external=read.optional("ALLOW_EXTERNAL", _yes_or_no, False),
+            questions_per_minute=read.optional("QUESTIONS_PER_MINUTE", _whole(0, 10_000), 20)
+            or None,
             prices=read.optional("PRICES_FILE", _prices, known_prices()),
             database_url=read.optional("DATABASE_URL", database_url, DEFAULT_DATABASE),
             retention_days=read.optional("RETENTION_DAYS", _whole(1, 36_500)),
@@ -241,6 +253,23 @@ def _key(text: str) -> str:
     return text
 
 
+def _users(text: str) -> tuple[str, ...]:
+    users = tuple(re.split(r"[,\s]+", text.strip(", ")))
+    if not all(re.fullmatch(r"[UW][A-Z0-9]{2,31}", user, re.ASCII) for user in users):
+        raise ValueError(
+            "must be ids of people with commas between them, like U012AB3CD (in Slack: a "
+            "person's profile > ... > Copy member ID)"
+        )
+    return users
+
+
+def _yes_or_no(text: str) -> bool:
+    word = text.lower()
+    if word not in ("yes", "no", "true", "false", "1", "0"):
+        raise ValueError("must be yes or no")
+    return word in ("yes", "true", "1")
+
+
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not (re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high):
@@ -259,6 +288,15 @@ def _number(low: float, high: float) -> Callable[[str], float]:
         if not low <= value <= high:
             raise ValueError(f"must be a number from {low:g} to {high:,g}")
         return value
+
+    return parse
+
+
+def _choice(meanings: Mapping[str, T]) -> Callable[[str], T]:
+    def parse(text: str) -> T:
+        if text.lower() not in meanings:
+            raise ValueError(f"must be one of {', '.join(meanings)}")
+        return meanings[text.lower()]
 
     return parse
 

@@ -15,9 +15,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import views
-from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
+from bot.errors import AskerUnknown, BotError, RateLimited, SlackRefused, Unavailable
 from bot.logs import event
 from bot.messages import Identity, TurnKey
+from bot.people import Person
 from bot.standing import part_of
 from bot.turnstile import Budget, Shares
 
@@ -43,6 +44,7 @@ RATE_LIMIT_ERRORS = frozenset({"ratelimited", "rate_limited"})
 BUDGETS: Mapping[str, int] = {
     "conversations.replies": 48,
     "users.info": 96,
+    "users.list": 18,
     "reactions.add": 48,
     "reactions.remove": 18,
     "chat.delete": 48,
@@ -52,6 +54,16 @@ BUDGETS: Mapping[str, int] = {
 
 # The most that Slack gives at once (docs.slack.dev/reference/methods/conversations.replies).
 PAGE = 1000
+
+# As many as Slack recommends for users.list, and a minute's worth of calls at its Tier 2.
+PEOPLE_PAGE = 200
+ADMIN_PAGES = 18
+
+# Slack's words for people who share nothing with the bot but a channel, or no longer that.
+INVISIBLE = frozenset({"user_not_found", "user_not_visible"})
+
+# Where Slack takes answers to commands and buttons.
+SLACK_HOSTS = (".slack.com", ".slack-gov.com")
 
 REMEMBERED_NAMES = 5_000
 LOOKUPS_PER_QUESTION = 40
@@ -110,6 +122,7 @@ async def identify_with_scopes(client: AsyncWebClient) -> tuple[Identity, frozen
         user=str(answer["user_id"]),
         bot_id=str(answer.get("bot_id") or ""),
         name=str(answer.get("user") or "the bot"),
+        enterprise=str(answer.get("enterprise_id") or ""),
     )
     return bot, frozenset(scope.strip() for scope in scopes.split(",") if scope.strip())
 
@@ -118,6 +131,13 @@ async def socket_url(client: AsyncWebClient, app_token: str) -> str:
     """The address of a new Socket Mode connection."""
     answer = await _translated(client, "apps.connections.open", {"app_token": app_token})
     return str(answer.get("url"))
+
+
+async def file_info(client: AsyncWebClient, id: str) -> Mapping[str, Any]:
+    """A file as Slack describes it; it wants the scope files:read."""
+    answer = await _translated(client, "files.info", {"file": id})
+    described = answer.get("file")
+    return described if isinstance(described, dict) else {}
 
 
 async def name_of(client: AsyncWebClient, id: str) -> str | None:
@@ -178,6 +198,12 @@ class SlackChat:
             **views.notice_message(sentence),
         )
 
+    async def tell(self, user: str, sentence: str) -> None:
+        """Says something in the direct messages with that person."""
+        # A person's id is the channel of their direct messages, without a scope to open them
+        # (docs.slack.dev/reference/methods/chat.postMessage).
+        await self.post(user, None, views.notice_message(sentence))
+
     async def set_status(self, channel: str, thread_ts: str, status: str) -> None:
         await self._call(
             "assistant.threads.setStatus", channel_id=channel, thread_ts=thread_ts, status=status
@@ -236,10 +262,39 @@ class SlackChat:
             answer = await self._call("users.info", user=user)
         except BotError:  # an id in its place does no harm
             return
+        self._remember_name(user, answer)
+
+    def _remember_name(self, user: str, answer: Mapping[str, Any]) -> None:
         if name := _name_of_person(answer):
             self._names[user] = name
             if len(self._names) > REMEMBERED_NAMES:
                 self._names.popitem(last=False)
+
+    async def person(self, user: str) -> Person:
+        """Fits `bot.people.Directory`."""
+        try:
+            answer = await self._call("users.info", user=user)
+        except SlackRefused as error:
+            if error.code in INVISIBLE:
+                return Person(user, is_external=True)
+            raise AskerUnknown(str(error)) from error
+        self._remember_name(user, answer)
+        return _person(user, answer.get("user") or {}, self._bot)
+
+    async def admins(self) -> list[str]:
+        """The workspace's admins and owners, as far as they are among its first members."""
+        found: list[str] = []
+        cursor = ""
+        for _ in range(ADMIN_PAGES):
+            more = {"cursor": cursor} if cursor else {}
+            answer = await self._call("users.list", limit=PEOPLE_PAGE, **more)
+            members = [each for each in answer.get("members") or [] if not each.get("deleted")]
+            people = [_person(str(each.get("id")), each, self._bot) for each in members]
+            found += [person.user for person in people if person.is_admin]
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor:
+                break
+        return found
 
     async def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
         """One call. Where its budget is spent, it waits its turn.
@@ -253,6 +308,114 @@ class SlackChat:
             return await _translated(self._client, method, arguments)
         async with budget.turn():
             return await _translated(self._client, method, arguments)
+
+
+class Surfaces:
+    """What the bot shows outside of threads: modals, the App Home, answers to commands, files.
+
+    Every call may raise `Transient` or `SlackRefused`.
+    """
+
+    def __init__(self, client: AsyncWebClient) -> None:
+        self._client = client
+
+    async def open_modal(self, trigger_id: str, view: dict[str, Any]) -> str:
+        """Its id. A trigger is good for 3 seconds: `SlackRefused` with `expired_trigger_id`."""
+        answer = await self._call("views.open", trigger_id=trigger_id, view=view)
+        return str(answer["view"]["id"])
+
+    async def update_modal(self, view_id: str, view: dict[str, Any]) -> None:
+        await self._call("views.update", view_id=view_id, view=view)
+
+    async def show_home(self, user: str, view: dict[str, Any]) -> None:
+        await self._call("views.publish", user_id=user, view=view)
+
+    async def respond(
+        self, response_url: str, message: dict[str, Any], *, replaces: bool = False
+    ) -> None:
+        """Answers a command or a button privately, also where the bot is no member.
+
+        Slack takes five answers in half an hour.
+        """
+        _check_response_url(response_url, self._client.base_url)
+        body = message | {"response_type": "ephemeral", "replace_original": replaces}
+        await self._send(response_url, json=body)
+
+    async def direct(self, user: str, message: dict[str, Any]) -> tuple[str, str]:
+        """Says it in the direct messages with that person: their channel, and the ``ts``."""
+        return await self._post(channel=user, **message)
+
+    async def reply(self, channel: str, thread_ts: str, message: dict[str, Any]) -> None:
+        await self._post(channel=channel, thread_ts=thread_ts, **message)
+
+    async def upload(self, channel: str, thread_ts: str, *, name: str, content: bytes) -> None:
+        """Posts a file into a thread; needs the scope ``files:write``."""
+        place = await self._call("files.getUploadURLExternal", filename=name, length=len(content))
+        await self._send(str(place["upload_url"]), data=content)
+        await self._call(
+            "files.completeUploadExternal",
+            files=[{"id": str(place["file_id"]), "title": name}],
+            channel_id=channel,
+            thread_ts=thread_ts,
+        )
+
+    async def _post(self, **message: Any) -> tuple[str, str]:
+        quietly = {"unfurl_links": False, "unfurl_media": False}
+        answer = await self._call("chat.postMessage", **message, **quietly)
+        return str(answer["channel"]), str(answer["ts"])
+
+    async def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
+        return await _translated(self._client, method, arguments)
+
+    async def _send(self, url: str, **body: Any) -> None:
+        """To an address that Slack gave for this one purpose; no token goes there."""
+        session = self._client.session
+        assert session
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                async with session.post(url, proxy=self._client.proxy, **body) as response:
+                    status = response.status
+                    seconds = retry_after(response.headers)
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable("Slack", type(error).__name__) from error
+        if status == 429:
+            raise RateLimited("Slack", seconds)
+        if status >= 500:
+            raise Unavailable("Slack", f"HTTP {status}")
+        if status >= 300:
+            raise SlackRefused("post", f"HTTP {status}")
+
+
+def _check_response_url(url: str, api_url: str) -> None:
+    """It comes with a payload: whatever that holds, only Slack is written to.
+
+    :raises SlackRefused: it leads elsewhere.
+    """
+    asked, api = urlsplit(url), urlsplit(api_url)
+    is_local = (asked.scheme, asked.netloc) == (api.scheme, api.netloc)
+    host = asked.hostname or ""
+    if not (is_local or (asked.scheme == "https" and host.endswith(SLACK_HOSTS))):
+        raise SlackRefused("response_url", "another host")
+
+
+def _person(user: str, found: Mapping[str, Any], bot: Identity) -> Person:
+    """From the user object (docs.slack.dev/reference/objects/user-object).
+
+    Somebody of another organisation may be an admin there, which is nothing here.
+    """
+    enterprise = (found.get("enterprise_user") or {}).get("enterprise_id")
+    is_ours = found.get("team_id") == bot.team or bool(
+        bot.enterprise and enterprise == bot.enterprise
+    )
+    is_external = not is_ours or found.get("is_stranger") is True
+    is_guest = bool(found.get("is_restricted") or found.get("is_ultra_restricted"))
+    return Person(
+        user,
+        is_admin=bool(found.get("is_admin") or found.get("is_owner"))
+        and not (is_external or is_guest),
+        is_guest=is_guest and not is_external,
+        is_external=is_external,
+    )
 
 
 def _name_of_person(answer: Mapping[str, Any]) -> str | None:
@@ -327,13 +490,13 @@ def translate(method: str, error: SlackApiError) -> BotError:
     data = getattr(response, "data", None)
     code = str(data.get("error") or "") if isinstance(data, dict) else ""
     if status == 429 or code in RATE_LIMIT_ERRORS:
-        return RateLimited("Slack", _retry_after(response.headers))
+        return RateLimited("Slack", retry_after(response.headers))
     if status >= 500 or code in PASSING_ERRORS or not code:
         return Unavailable("Slack", f"{method}: {code or f'HTTP {status}'}")
     return SlackRefused(method, code)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds. Slack sends whole ones."""
     try:
         return max(0.0, float(headers["Retry-After"]))

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from bot.blocks import context, escape
 from bot.draft import Part
 from bot.history import REPLY_EVENT
 from bot.messages import Question, TurnKey
@@ -67,11 +68,6 @@ def notice_message(sentence: str) -> dict[str, Any]:
     return {"blocks": [_notice(sentence)], "text": escape(sentence)}
 
 
-def escape(text: str) -> str:
-    """For Slack's own mrkdwn (docs.slack.dev/messaging/formatting-message-text#escaping)."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def _fallback(part: Part) -> str:
     """For notifications and screen readers, which read ``text`` and never the blocks."""
     said = "\n\n".join(text for text in (part.text, part.notice) if text)
@@ -85,6 +81,4 @@ def _fallback(part: Part) -> str:
 
 
 def _notice(sentence: str) -> dict[str, Any]:
-    # verbatim: Slack would otherwise make pings of what looks like one.
-    element = {"type": "mrkdwn", "text": escape(sentence), "verbatim": True}
-    return {"type": "context", "elements": [element]}
+    return context(escape(sentence))

@@ -38,10 +38,10 @@ class BotProcess:
             dict(re.findall(r"(\w+)=('[^']*'|\S+)", line)) for line in found
         ]
 
-    async def says(self, name: str) -> None:
-        """Waits for a log line of that event."""
+    async def says(self, name: str, *, times: int = 1) -> None:
+        """Waits for log lines of that event."""
         async with asyncio.timeout(STARTS_WITHIN), self.news:
-            await self.news.wait_for(lambda: self.events(name))
+            await self.news.wait_for(lambda: len(self.events(name)) >= times)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signals the process and waits for its end; its exit status."""
@@ -92,6 +92,7 @@ async def running(
         "SLACK_APP_TOKEN": slack.app_token,
         "SLACK_API_URL": slack.api_url,
         "OPENAI_BASE_URL": base_url,
+        "QUESTIONS_PER_MINUTE": "0",  # tests ask faster than any person
         **env,
     }
     async with started(settings, folder=folder, module=module) as bot:

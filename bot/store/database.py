@@ -35,11 +35,11 @@ Membership = SoleProcess | Replica
 class Store:
     """The database: `turns` and `ledger` over one engine, and this process's part in it."""
 
-    def __init__(self, database_url: str, engine: AsyncEngine) -> None:
+    def __init__(self, database_url: str, engine: AsyncEngine, reports: AsyncEngine) -> None:
         self._engine = engine
         self._is_shared = is_postgres(database_url)
         self.turns = Turns(engine)
-        self.ledger = Ledger(engine)
+        self.ledger = Ledger(engine, reports=reports)
         self.limits = Limits(engine)
         self.retention = Retention(engine)
         self.member: Membership = (
@@ -67,10 +67,13 @@ async def opened(database_url: str) -> AsyncIterator[Store]:
     :raises sqlalchemy.exc.SQLAlchemyError: it cannot be opened, or is no database.
     """
     engine = await _engine(database_url)
+    # A report may read for seconds, and no question should wait for it to be accepted.
+    reports = engine if is_postgres(database_url) else _sqlite(database_url)
     try:
         await _upgrade(engine)
-        yield Store(database_url, engine)
+        yield Store(database_url, engine, reports)
     finally:
+        await reports.dispose()
         await engine.dispose()
 
 
@@ -111,6 +114,10 @@ async def _engine(database_url: str) -> AsyncEngine:
             pool_use_lifo=True,
         )
     await asyncio.to_thread(_prepare_file, sqlite_path(database_url))
+    return _sqlite(database_url)
+
+
+def _sqlite(database_url: str) -> AsyncEngine:
     # One connection: SQLite takes one writer, and a queue here is fairer than its busy time-out.
     engine = create_async_engine(
         database_url, pool_size=1, max_overflow=0, pool_timeout=STATEMENT_WITHIN

@@ -75,10 +75,11 @@ ALL = Selection()
 
 
 class Ledger:
-    """The usage records."""
+    """The usage records. ``reports`` is where sums are read, beside those who write."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, reports: AsyncEngine | None = None) -> None:
         self._engine = engine
+        self._reports = reports or engine
         self._is_postgres = engine.dialect.name == "postgresql"
 
     async def record(self, record: UsageRecord) -> None:
@@ -127,7 +128,7 @@ class Ledger:
         # From one to the next by the index of names: few are found among many records.
         found: list[str] = []
         query = select(func.min(usage.c.team))
-        async with self._engine.connect() as connection:
+        async with self._reports.connect() as connection:
             team = await connection.scalar(query)
             while team is not None:
                 found.append(team)
@@ -136,7 +137,7 @@ class Ledger:
 
     async def newest(self) -> UsageRecord | None:
         query = select(usage).order_by(usage.c.id.desc()).limit(1)
-        async with self._engine.connect() as connection:
+        async with self._reports.connect() as connection:
             row = (await connection.execute(query)).mappings().first()
         return _record(dict(row)) if row else None
 
@@ -161,7 +162,7 @@ class Ledger:
         return _pg_day(changes) if self._is_postgres else _sqlite_day(changes)
 
     async def _rows(self, query: Any) -> Sequence[Any]:
-        async with self._engine.connect() as connection:
+        async with self._reports.connect() as connection:
             return (await connection.execute(query)).all()
 
 

@@ -59,6 +59,9 @@ Index(
     postgresql_where=text("finished_at IS NULL"),
 )
 
+# How many questions somebody has asked lately, however many there are of others.
+Index("turns_by_user", turns.c.team, turns.c.user, turns.c.accepted_at)
+
 usage = Table(
     "usage",
     schema,

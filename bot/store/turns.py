@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.messages import Outcome, Question, Turn, TurnKey, UsageRecord
 from bot.store.ledger import ending, record_in
-from bot.store.schema import turns
+from bot.store.schema import stored, turns
 from bot.store.transactions import transaction
 
 UNFINISHED = turns.c.finished_at.is_(None)
@@ -69,6 +69,27 @@ class Turns:
         """Whether no earlier turn of its thread is unfinished."""
         async with transaction(self._engine) as connection:
             return not await connection.scalar(_is_behind(turn))
+
+    async def asked_before(self, turn: Turn, *, within: timedelta, most: int) -> list[datetime]:
+        """When the person's questions just before this one were accepted, the newest first.
+
+        Those that were refused do not count.
+        """
+        query = (
+            select(turns.c.accepted_at)
+            .where(
+                turns.c.team == turn.key.team,
+                turns.c.user == turn.user,
+                turns.c.accepted_at > stored(turn.accepted_at - within),
+                turns.c.place < turn.place,
+                turns.c.outcome.is_distinct_from("refused"),
+            )
+            .order_by(turns.c.accepted_at.desc())
+            .limit(most)
+        )
+        async with transaction(self._engine) as connection:
+            found = list(await connection.scalars(query))
+        return [at.replace(tzinfo=UTC) for at in found]
 
     async def mine(self, key: TurnKey) -> Turn | None:
         """That turn, if it is this process's and unfinished."""
@@ -233,4 +254,4 @@ def _turn(row: Row[Any]) -> Turn:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+    return stored(datetime.now(UTC))

@@ -7,8 +7,8 @@ from typing import Any
 import jsonschema
 import yaml
 
-from bot.app import EVENTS
-from bot.check import SCOPES
+from bot.app import COMMAND, EVENTS
+from bot.check import OPTIONAL_SCOPES, SCOPES
 from bot.settings import DEFAULT_DATABASE, VARIABLES, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -51,10 +51,23 @@ MANIFEST_SCHEMA = _only(
             messages_tab_read_only_enabled=_BOOLEAN,
         ),
         bot_user=_only("display_name", display_name=_text(1, 80), always_online=_BOOLEAN),
+        slash_commands={
+            "type": "array",
+            "maxItems": 50,
+            "items": _only(
+                "command",
+                "description",
+                command={"type": "string", "pattern": "^/", "maxLength": 32},
+                description=_text(1, 2000),
+                usage_hint=_text(1, 1000),
+                should_escape=_BOOLEAN,
+            ),
+        },
     ),
     oauth_config=_only(scopes=_only(bot={**_NAMES, "maxItems": 255})),
     settings=_only(
         event_subscriptions=_only(bot_events={**_NAMES, "minItems": 1, "maxItems": 100}),
+        interactivity=_only("is_enabled", is_enabled=_BOOLEAN),
         org_deploy_enabled=_BOOLEAN,
         socket_mode_enabled=_BOOLEAN,
         token_rotation_enabled=_BOOLEAN,
@@ -95,6 +108,16 @@ def test_the_manifest_asks_for_the_scopes_that_check_wants() -> None:
 
 def test_the_manifest_subscribes_to_the_events_that_the_bot_hears() -> None:
     assert sorted(MANIFEST["settings"]["event_subscriptions"]["bot_events"]) == sorted(EVENTS)
+
+
+def test_the_manifest_has_the_command_that_the_bot_answers() -> None:
+    assert [each["command"] for each in MANIFEST["features"]["slash_commands"]] == [COMMAND]
+    assert MANIFEST["settings"]["interactivity"]["is_enabled"] is True
+    assert MANIFEST["features"]["app_home"]["home_tab_enabled"] is True
+
+
+def test_the_readme_names_the_scopes_that_are_optional() -> None:
+    assert [scope for scope in OPTIONAL_SCOPES if f"`{scope}`" not in README] == []
 
 
 def test_the_manifest_fits_slack_s_schema() -> None:

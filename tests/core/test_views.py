@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import errors
+from bot.blocks import escape
 from bot.draft import PART_LIMIT, Draft, Part
 from bot.messages import TurnKey
-from bot.views import TEXT_LIMIT, escape, notice_message, reply_message, wordless
+from bot.views import TEXT_LIMIT, notice_message, reply_message, wordless
 from tests.core.fakes import question
 from tests.core.ping_finder import pings
 

@@ -24,6 +24,7 @@ from bot.playground.slack.content import (
 from bot.playground.slack.errors import ApiError
 from bot.playground.slack.places import check_ts, own, readable, writable
 from bot.playground.slack.streams import append_stream, is_streaming, start_stream, stop_stream
+from bot.playground.slack.uploads import complete_upload, get_upload_url
 from bot.playground.slack.views import open_view, publish_view, push_view, update_view
 from bot.playground.slack.workspace import (
     BOT_ID,
@@ -158,10 +159,30 @@ def user_info(workspace: Workspace, args: Args) -> Answer:
     return {"ok": True, "user": _person_object(_person(workspace, args.text("user")))}
 
 
+def list_people(workspace: Workspace, args: Args) -> Answer:
+    """All members of the workspace, page by page."""
+    limit = args.number("limit", PAGE)
+    members = [person for person in workspace.people.values() if person.team == TEAM_ID]
+    start = args.number("cursor", 0)
+    more = start + limit < len(members)
+    return {
+        "ok": True,
+        "members": list(map(_person_object, members[start : start + limit])),
+        "response_metadata": {"next_cursor": str(start + limit) if more else ""},
+    }
+
+
 def bot_info(workspace: Workspace, args: Args) -> Answer:
     if args.text("bot", BOT_ID) != BOT_ID:
         raise ApiError("bot_not_found")
     return {"ok": True, "bot": BOT_PROFILE}
+
+
+def file_info(workspace: Workspace, args: Args) -> Answer:
+    stored = workspace.files.get(args.text("file"))
+    if stored is None:
+        raise ApiError("file_not_found")
+    return {"ok": True, "file": stored.described}
 
 
 def react(workspace: Workspace, args: Args) -> Answer:
@@ -251,9 +272,13 @@ METHODS: Mapping[str, Method] = {
     "conversations.info": Method(channel_info, per_kind="read"),
     "conversations.open": Method(open_channel, "im:write"),
     "conversations.replies": Method(replies, per_kind="history"),
+    "files.completeUploadExternal": Method(complete_upload, "files:write"),
+    "files.getUploadURLExternal": Method(get_upload_url, "files:write"),
+    "files.info": Method(file_info, "files:read"),
     "reactions.add": Method(react, "reactions:write"),
     "reactions.remove": Method(unreact, "reactions:write"),
     "users.info": Method(user_info, "users:read"),
+    "users.list": Method(list_people, "users:read"),
     "views.open": Method(open_view),
     "views.publish": Method(publish_view),
     "views.push": Method(push_view),
@@ -412,7 +437,7 @@ def _person_object(person: Person) -> dict[str, Any]:
     names = {"real_name": person.display_name, "display_name": person.display_name}
     return {
         "id": person.id,
-        "team_id": TEAM_ID,
+        "team_id": person.team,
         "name": person.name,
         "deleted": False,
         "real_name": person.display_name,
@@ -423,5 +448,5 @@ def _person_object(person: Person) -> dict[str, Any]:
         "is_ultra_restricted": False,
         "is_bot": person.is_bot,
         "is_app_user": False,
-        "profile": {**names, "team": TEAM_ID},
+        "profile": {**names, "team": person.team},
     }

@@ -138,7 +138,7 @@ def view_closed(person: Person, view: Mapping[str, Any]) -> Payload:
 
 def _interaction(kind: str, person: Person) -> Payload:
     """What all interactions begin with."""
-    user = {"id": person.id, "username": person.name, "name": person.name, "team_id": TEAM_ID}
+    user = {"id": person.id, "username": person.name, "name": person.name, "team_id": person.team}
     return {
         "type": kind,
         "user": user,

@@ -26,8 +26,10 @@ from bot.playground.slack.delivery import (
     Sockets,
 )
 from bot.playground.slack.faults import Faults
+from bot.playground.slack.filehost import FileHost
 from bot.playground.slack.limits import Limits
 from bot.playground.slack.screen import Screen
+from bot.playground.slack.uploads import Uploads
 from bot.playground.slack.webapi import Call, WebApi, keep
 from bot.playground.slack.workspace import (
     APP_ID,
@@ -47,6 +49,7 @@ SCOPES = (
     "chat:write",
     "commands",
     "files:read",
+    "files:write",
     "groups:history",
     "groups:read",
     "im:history",
@@ -112,6 +115,7 @@ class LocalSlack(Screen):
                 send=self._send_event,
                 changed=self._tell,
                 clock=self.clock,
+                upload_url=self._upload_url,
                 subscribe_channel_messages=subscribe_channel_messages,
                 rich_text_blocks=rich_text_blocks,
             )
@@ -125,6 +129,9 @@ class LocalSlack(Screen):
             open_connection=self._connection_url,
             changed=self._tell,
             calls_kept=calls_kept,
+        )
+        self._file_host = FileHost(
+            self.workspace, self.web_api, changed=self._tell, kept=calls_kept
         )
         self._calls_kept = calls_kept
         self._host, self._port = host, port
@@ -147,8 +154,10 @@ class LocalSlack(Screen):
         self._session = aiohttp.ClientSession()
         self.request_url = self._request_url
         self.app.router.add_route("*", "/api/{method}", self.web_api.serve)
+        self._file_host.add_routes(self.app)
         self.app.router.add_get("/link", self._serve_socket)
         self.app.router.add_post("/response/{id}", self._responses.serve)
+        self.app.router.add_post("/upload/{id}", Uploads(self.workspace).serve)
         # A call that sleeps in a fault must not hold the end of a test up.
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -171,6 +180,10 @@ class LocalSlack(Screen):
     def api_url(self) -> str:
         """The base of the Web API, as ``base_url`` of an ``AsyncWebClient``."""
         return f"http://{self._host}:{self._port}/api/"
+
+    @property
+    def file_host(self) -> str:
+        return f"http://{self._host}:{self._port}/"
 
     @property
     def limits(self) -> Limits:
@@ -375,6 +388,9 @@ class LocalSlack(Screen):
 
     def _response_url(self, key: str) -> str:
         return f"http://{self._host}:{self._port}/response/{key}"
+
+    def _upload_url(self, file_id: str) -> str:
+        return f"http://{self._host}:{self._port}/upload/{file_id}"
 
     def _described(self) -> str:
         """The end of each thread and of the call log, for a person who reads a failed test."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bot.playground.slack.files import FileObject, Stored, describe
 from bot.playground.slack.triggers import Triggers
 
 Message = dict[str, Any]
@@ -30,6 +31,7 @@ CHANNEL_TYPES: Mapping[Kind, str] = {
     "mpim": "mpim",
 }
 STATUS_SECONDS = 120.0  # docs.slack.dev/reference/methods/assistant.threads.setStatus
+FILES_KEPT = 512 * 1024 * 1024  # bytes; the oldest are forgotten, as if they had been deleted
 # Of messages with these subtypes Slack also sends app_mention; of joins and topics it does not.
 MENTIONING = (None, "file_share", "thread_broadcast", "bot_message")
 
@@ -42,6 +44,17 @@ class Person:
     is_admin: bool = False
     is_guest: bool = False
     is_bot: bool = False
+    team: str = TEAM_ID  # another: of another organisation, in channels that both share
+
+
+@dataclass(slots=True, kw_only=True)
+class Upload:
+    """A file on its way to a message."""
+
+    name: str
+    length: int  # bytes, as announced
+    content: bytes | None = None
+    is_shared: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,12 +117,14 @@ class Workspace:
         send: Callable[[dict[str, Any]], None],
         changed: Callable[[Change], None],
         clock: Callable[[], float],
+        upload_url: Callable[[str], str] = str,
         subscribe_channel_messages: bool = False,
         rich_text_blocks: bool = False,
     ) -> None:
         self.send = send
         self.changed = changed
         self.clock = clock
+        self.upload_url = upload_url  # where the bytes of a file are sent, by its id
         self.subscribe_channel_messages = subscribe_channel_messages
         self.rich_text_blocks = rich_text_blocks
         self.people: dict[str, Person] = {}
@@ -122,6 +137,8 @@ class Workspace:
         self.homes: dict[str, dict[str, Any]] = {}  # App Home views by person
         self.modals: dict[str, list[dict[str, Any]]] = {}  # by person, the one in front last
         self.view_errors: dict[str, dict[str, str]] = {}  # by view and block_id
+        self.files: dict[str, Stored] = {}
+        self.uploads: dict[str, Upload] = {}  # by the file's id
         self.triggers = Triggers(clock)
         self._last_ts = 0
         self._numbers = itertools.count(1)
@@ -148,6 +165,7 @@ class Workspace:
         is_admin: bool = False,
         is_guest: bool = False,
         is_bot: bool = False,
+        team: str = TEAM_ID,
     ) -> str:
         """Add a person and the DM of the person with the bot; returns the person's id."""
         person = Person(
@@ -157,6 +175,7 @@ class Workspace:
             is_admin=is_admin,
             is_guest=is_guest,
             is_bot=is_bot,
+            team=team,
         )
         self.people[person.id] = person
         if person.id != BOT_USER_ID and not is_bot:
@@ -304,6 +323,19 @@ class Workspace:
         channel.ephemerals.remove(message)
         self._changed("delete", channel, message)
 
+    def upload(
+        self, person: Person, name: str, data: bytes, *, host: str, media_type: str | None
+    ) -> FileObject:
+        """Keep a file; it hangs on no message yet. Returns its file object."""
+        id = f"F0{1_000 + next(self._numbers)}"
+        described = describe(
+            id, name, data, user=person.id, team=TEAM_ID, host=host, media_type=media_type
+        )
+        self.files[id] = Stored(described, data)
+        while sum(len(stored.data) for stored in self.files.values()) > FILES_KEPT:
+            del self.files[next(iter(self.files))]
+        return described
+
     def say(
         self,
         channel: Channel,
@@ -322,8 +354,10 @@ class Workspace:
             "user": person.id,
             "text": text,
             "ts": self.new_ts(),
-            "team": TEAM_ID,
+            "team": person.team,
         }
+        if person.team != TEAM_ID:  # docs.slack.dev/apis/slack-connect
+            message |= {"user_team": person.team, "source_team": person.team}
         if thread_ts:
             message["thread_ts"] = thread_ts
             root = channel.messages.get(thread_ts)

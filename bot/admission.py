@@ -1,0 +1,197 @@
+"""Whether a question may be answered: by whom it is, how fast they ask, what is used up."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from math import ceil
+from typing import Protocol
+
+from bot import budgets
+from bot.budgets import Use
+from bot.errands import Errands
+from bot.errors import BotError, Refused, RefusedPrivately
+from bot.logs import event
+from bot.messages import Turn
+from bot.people import People
+from bot.retries import read_again, until_recorded
+
+log = logging.getLogger(__name__)
+
+MINUTE = timedelta(minutes=1)
+
+NO_GUESTS = "I do not answer guests here. An admin of this workspace can ask whoever runs me."
+NO_STRANGERS = (
+    "I answer only people of the workspace that I belong to. Please ask somebody from there."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator allows."""
+
+    guests: bool = False
+    strangers: bool = False  # people of other organisations, in channels that both share
+    per_minute: int | None = None  # questions of one person; None: any number
+
+
+class Asked(Protocol):
+    async def asked_before(self, turn: Turn, *, within: timedelta, most: int) -> list[datetime]:
+        """When the person's questions just before this one were accepted, the newest first."""
+
+
+class Budgets(Protocol):
+    async def uses(self, team: str, channel: str, user: str, *, now: datetime) -> list[Use]:
+        """The limits that hold for a question, and how much of each was used."""
+
+    async def first_to_tell(self, team: str, use: Use, *, now: datetime) -> bool:
+        """Whether nobody was told yet that little is left; of several that ask, one is told so."""
+
+
+class Teller(Protocol):
+    """Every call may raise `Transient` or `SlackRefused`."""
+
+    async def whisper(self, channel: str, thread_ts: str, user: str, sentence: str) -> None:
+        """Says something in a thread that only one person sees."""
+
+    async def tell(self, user: str, sentence: str) -> None:
+        """Says it in the direct messages with that person."""
+
+    async def admins(self) -> list[str]:
+        """The workspace's admins and owners."""
+
+
+class Admission:
+    """Asked for each question, before the model is.
+
+    What was used is read from the database each time, and an answer that runs is in it from its
+    first token on, and whole when it ends. So once a limit is reached, no answer begins, in
+    whichever process: beyond the limit comes only what ran already at that moment.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        *,
+        people: People,
+        asked: Asked,
+        budgets: Budgets,
+        teller: Teller,
+        errands: Errands,
+    ) -> None:
+        self._rules = rules
+        self._people = people
+        self._asked = asked
+        self._budgets = budgets
+        self._teller = teller
+        self._errands = errands
+
+    async def admit(self, turn: Turn) -> None:
+        """Returns where the question may be answered.
+
+        :raises RefusedPrivately: it may not, and the person has been told.
+        :raises Refused: it may not, which the thread is to say.
+        :raises BotError: that cannot be known.
+        """
+        reason = await self._unwelcome(turn) or await self._too_fast(turn)
+        if reason:
+            event(log, "question.refused", channel=turn.key.channel, ts=turn.key.ts, user=turn.user)
+            await self._whisper(turn, reason)
+            raise RefusedPrivately(reason)
+        await self._check_budgets(turn)
+
+    async def _unwelcome(self, turn: Turn) -> str | None:
+        if self._rules.guests and self._rules.strangers:
+            return None
+        try:
+            person = await read_again(lambda: self._people.who(turn.user), lambda *_: None)
+        except BotError as error:
+            event(log, "asker.unknown", level=logging.WARNING, user=turn.user, reason=error)
+            raise
+        if person.is_external and not self._rules.strangers:
+            return NO_STRANGERS
+        if person.is_guest and not self._rules.guests:
+            return NO_GUESTS
+        return None
+
+    async def _too_fast(self, turn: Turn) -> str | None:
+        """Refused, not delayed: the questions of a thread are answered in order, so one that
+        waits would hold up those of others, and would be paid for when nobody needs it any more.
+        """
+        most = self._rules.per_minute
+        if most is None:
+            return None
+        before = await until_recorded(
+            lambda: self._asked.asked_before(turn, within=MINUTE, most=most)
+        )
+        if len(before) < most:
+            return None
+        return too_fast(most, wait=before[-1] + MINUTE - datetime.now(UTC))
+
+    async def _check_budgets(self, turn: Turn) -> None:
+        now, key = datetime.now(UTC), turn.key
+        uses = await until_recorded(
+            lambda: self._budgets.uses(key.team, key.channel, turn.user, now=now)
+        )
+        for use in uses:
+            if is_to_be_told(use):
+                self._errands.run(self._warn(turn, use, now))
+        if over := budgets.spent(uses):
+            scope, sentence = over.limit.subject.scope, budgets.refusal(over, now)
+            event(log, "budget.spent", scope=scope, who=over.who, channel=key.channel, ts=key.ts)
+            if scope == "person" and not key.channel.startswith("D"):  # nobody else's business
+                await self._whisper(turn, sentence)
+                raise RefusedPrivately(sentence)
+            raise Refused(sentence)
+
+    async def _warn(self, turn: Turn, use: Use, now: datetime) -> None:
+        """Once for each limit and its day or month, whoever asks in whichever process."""
+        first = partial(self._budgets.first_to_tell, turn.key.team, use, now=now)
+        if not await until_recorded(first):
+            return
+        event(log, "budget.near", scope=use.limit.subject.scope, who=use.who, share=use.share)
+        sentence = budgets.warning(use, now)
+        if use.limit.subject.scope == "workspace":
+            await self._tell_admins(sentence)
+        else:
+            await self._whisper(turn, sentence)
+
+    async def _tell_admins(self, sentence: str) -> None:
+        with suppress(BotError):
+            admins = self._people.named or await self._teller.admins()
+            await asyncio.gather(*(self._tell(admin, sentence) for admin in admins))
+
+    async def _tell(self, user: str, sentence: str) -> None:
+        try:
+            await read_again(lambda: self._teller.tell(user, sentence), lambda *_: None)
+        except BotError as error:
+            event(log, "admin.not_told", level=logging.WARNING, user=user, reason=error)
+
+    async def _whisper(self, turn: Turn, sentence: str) -> None:
+        try:
+            await read_again(
+                lambda: self._teller.whisper(turn.key.channel, turn.thread_ts, turn.user, sentence),
+                lambda *_: None,
+            )
+        except BotError as error:
+            event(log, "person.not_told", level=logging.WARNING, user=turn.user, reason=error)
+
+
+def too_fast(most: int, *, wait: timedelta) -> str:
+    seconds = ceil(wait.total_seconds())
+    when = f"in {seconds} seconds" if seconds > 1 else "now"
+    questions = "one question" if most == 1 else f"{most} questions"
+    return (
+        f"I take {questions} a minute from one person, so that there is room for everybody, and "
+        f"left this one unanswered. Please ask it again {when}."
+    )
+
+
+def is_to_be_told(use: Use) -> bool:
+    """Admins are told of the workspace's limit also where it was used up at one stroke; others
+    read of theirs in the refusal."""
+    if use.is_told or use.state == "fine":
+        return False
+    return use.state == "near" or use.limit.subject.scope == "workspace"

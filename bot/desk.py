@@ -1,0 +1,144 @@
+"""What people do besides writing is taken here, acknowledged at once, and seen to in a task."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bot.blocks import Json
+from bot.errands import Errands
+from bot.errors import BotError, SlackRefused
+from bot.interactions import Command, Interaction, Press, Submission, Unfit, Visit
+from bot.logs import broke, event
+from bot.views import notice_message
+
+log = logging.getLogger(__name__)
+
+# Seconds that a form may keep its person waiting; Slack gives up after 3.
+FORM_WITHIN = 2.0
+
+TOO_SLOW = "That took me too long: Slack opens a form only within 3 seconds. Please try again."
+NOT_SHOWN = "Slack did not let me show this. The reason is in my log."
+
+
+class Surfaces(Protocol):
+    """Every call may raise `Transient` or `SlackRefused`."""
+
+    async def respond(
+        self, response_url: str, message: dict[str, Any], *, replaces: bool = False
+    ) -> None: ...
+
+    async def update_modal(self, view_id: str, view: dict[str, Any]) -> None: ...
+
+    async def direct(self, user: str, message: dict[str, Any]) -> tuple[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A kind of modal. ``submit`` checks what was entered at once (`Unfit`) and returns the rest of
+    the work, which ends in the view to show; ``notice`` makes a view of a sentence."""
+
+    submit: Callable[[Submission], Coroutine[Any, Any, Json]]
+    notice: Callable[[str], Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Who sees to what. Commands get the words after their name."""
+
+    help: Callable[[Command], Awaitable[None]]
+    commands: Mapping[str, Callable[[Command, str], Awaitable[None]]] = field(default_factory=dict)
+    presses: Mapping[str, Callable[[Press], Awaitable[None]]] = field(default_factory=dict)
+    forms: Mapping[str, Form] = field(default_factory=dict)  # by callback_id
+    visit: Callable[[Visit], Awaitable[None]] | None = None
+
+
+class Desk:
+    def __init__(self, routes: Routes, surfaces: Surfaces, errands: Errands) -> None:
+        self._routes = routes
+        self._surfaces = surfaces
+        self._errands = errands
+
+    async def take(self, interaction: Interaction) -> Json | None:
+        """Returns what its acknowledgement says, if anything: at once, but for a form's answer."""
+        if isinstance(interaction, Submission):
+            return await self._take_form(interaction)
+        if work := self._work(interaction):
+            self._errands.run(self._see_to(interaction, work))
+        return None
+
+    def _work(self, interaction: Command | Press | Visit) -> Awaitable[None] | None:
+        routes = self._routes
+        match interaction:
+            case Command():
+                name, _, words = interaction.text.strip().partition(" ")
+                command = routes.commands.get(name.lower())
+                return command(interaction, words) if command else routes.help(interaction)
+            case Press():
+                press = routes.presses.get(interaction.action_id)
+                return press(interaction) if press else None
+            case Visit():
+                return routes.visit(interaction) if routes.visit else None
+
+    async def _see_to(self, interaction: Command | Press | Visit, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except BotError as error:
+            event(log, "interaction.failed", level=logging.WARNING, reason=error)
+            await self._tell(interaction, _sentence(error))
+        except Exception as error:
+            broke(log, "interaction.broke", error)
+            await self._tell(interaction, BotError.sentence)
+
+    async def _tell(self, interaction: Command | Press | Visit, sentence: str) -> None:
+        """Privately, where there is a way; whoever opens the App Home again sees it then."""
+        if isinstance(interaction, Visit):
+            return
+        notice = notice_message(sentence)
+        try:
+            if interaction.response_url:
+                await self._surfaces.respond(interaction.response_url, notice)
+            else:
+                await self._surfaces.direct(interaction.user, notice)
+        except BotError as error:
+            event(log, "person.not_told", level=logging.WARNING, reason=error)
+
+    async def _take_form(self, submission: Submission) -> Json | None:
+        form = self._routes.forms.get(submission.callback_id)
+        if form is None:
+            return None
+        try:
+            work = form.submit(submission)
+        except Unfit as unfit:
+            return {"response_action": "errors", "errors": unfit.errors}
+        saving = self._errands.run(self._shown(form, work))
+        # Shielded: Slack's patience may end before it is done.
+        await asyncio.wait({saving}, timeout=FORM_WITHIN)
+        if saving.done():
+            return {"response_action": "update", "view": saving.result()}
+        self._errands.run(self._show_later(submission, saving))
+        return {"response_action": "update", "view": form.notice("Just a moment ...")}
+
+    async def _shown(self, form: Form, work: Coroutine[Any, Any, Json]) -> Json:
+        try:
+            return await work
+        except BotError as error:
+            event(log, "form.failed", level=logging.WARNING, reason=error)
+            return form.notice(_sentence(error))
+        except Exception as error:
+            broke(log, "form.broke", error)
+            return form.notice(BotError.sentence)
+
+    async def _show_later(self, submission: Submission, saving: asyncio.Task[Json]) -> None:
+        view = await saving
+        try:
+            await self._surfaces.update_modal(submission.view_id, view)
+        except BotError as error:
+            event(log, "form.not_shown", level=logging.WARNING, reason=error)
+
+
+def _sentence(error: BotError) -> str:
+    if isinstance(error, SlackRefused):
+        return TOO_SLOW if error.code == "expired_trigger_id" else NOT_SHOWN
+    return error.sentence

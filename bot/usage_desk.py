@@ -1,0 +1,245 @@
+"""What was used, shown to whoever asks: their own to everybody, all of it to admins.
+
+Who asks is looked up each time, and decides alone what they see: whatever a button or a menu
+carries chooses a period and nothing else.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from bot.blocks import Json, escape, message, section
+from bot.budgets import Use
+from bot.errors import SlackRefused
+from bot.interactions import Command, Press, Visit
+from bot.people import People
+from bot.periods import DAY, Period, period
+from bot.report import Report
+from bot.report.sheet import sheet
+from bot.usage import By, Selection, Total
+from bot.usage_views import (
+    PERIODS,
+    Own,
+    Workspace,
+    file_message,
+    help_message,
+    own_home,
+    own_message,
+    workspace_home,
+    workspace_message,
+)
+from bot.views import notice_message
+
+DEFAULT = "this month"
+
+LONGEST = 40  # characters of a period
+
+# Of a CSV that Slack does not take as a file: the characters of each block, and how many blocks.
+TEXT_BLOCK = 2_800
+TEXT_BLOCKS = 10
+
+ADMINS_ONLY = "Only admins see what others use."
+
+NO_FILES = (
+    "I may not send files: with the scope `files:write` this would have been one. "
+    "Here are {shown} of its {lines} lines."
+)
+
+SHEET: tuple[By, ...] = ("day", "channel", "user", "model")
+
+
+class Ledger(Protocol):
+    async def totals(self, by: Sequence[By], selection: Selection) -> list[Total]:
+        """The sums of each group, in no order."""
+
+
+class Budgets(Protocol):
+    async def uses(self, team: str, channel: str, user: str, *, now: datetime) -> list[Use]:
+        """The limits that hold for a question, and how much of each was used."""
+
+    async def standing(self, team: str, *, now: datetime) -> list[Use]:
+        """How much was used of each limit."""
+
+
+class Surfaces(Protocol):
+    """Every call may raise `Transient` or `SlackRefused`."""
+
+    async def respond(
+        self, response_url: str, message: dict[str, Any], *, replaces: bool = False
+    ) -> None: ...
+
+    async def show_home(self, user: str, view: dict[str, Any]) -> None: ...
+
+    async def direct(self, user: str, message: dict[str, Any]) -> tuple[str, str]:
+        """The channel of the direct messages, and the message's ``ts``."""
+
+    async def reply(self, channel: str, thread_ts: str, message: dict[str, Any]) -> None: ...
+
+    async def upload(self, channel: str, thread_ts: str, *, name: str, content: bytes) -> None: ...
+
+
+class Names(Protocol):
+    async def names(self, users: Iterable[str]) -> dict[str, str]:
+        """The display names of those whose name can be had. Raises nothing."""
+
+
+class UsageDesk:
+    def __init__(
+        self,
+        team: str,
+        *,
+        people: People,
+        ledger: Ledger,
+        budgets: Budgets,
+        surfaces: Surfaces,
+        names: Names,
+    ) -> None:
+        self._team = team
+        self._people = people
+        self._ledger = ledger
+        self._budgets = budgets
+        self._surfaces = surfaces
+        self._names = names
+
+    async def help(self, command: Command) -> None:
+        """``/llm`` alone, or with words that mean nothing."""
+        is_admin = await self._people.is_admin(command.user)
+        await self._surfaces.respond(command.response_url, help_message(is_admin=is_admin))
+
+    async def answer(self, command: Command, words: str) -> None:
+        """``/llm usage``, perhaps with a period."""
+        try:
+            shown = await self._message(command.user, command.channel, words)
+        except ValueError as error:
+            shown = notice_message(f"The period is not clear: {error}.")
+        await self._surfaces.respond(command.response_url, shown)
+
+    async def choose(self, press: Press) -> None:
+        """Another period, from the menu."""
+        shown = await self._message(press.user, press.channel, _offered(press.value))
+        await self._surfaces.respond(press.response_url, shown, replaces=True)
+
+    async def send_sheet(self, press: Press) -> None:
+        """The CSV, to an admin's direct messages."""
+        if not await self._people.is_admin(press.user):
+            await self._surfaces.direct(press.user, notice_message(ADMINS_ONLY))
+            return
+        now = datetime.now(UTC)
+        try:
+            span = asked_period(press.value[:LONGEST], now)
+        except ValueError:
+            span = asked_period(DEFAULT, now)
+        report = await self._report(span, SHEET, now, self._selection(span))
+        users = {total.group[SHEET.index("user")] for total in report.totals}
+        report = replace(report, names=await self._names.names(users))
+        channel, ts = await self._surfaces.direct(press.user, file_message(report))
+        name = f"usage-{span.first or 'all'}-{span.last}.csv"
+        await self._send(channel, ts, sheet(report), name=name)
+
+    async def visit(self, visit: Visit) -> None:
+        """The App Home, as it is now."""
+        now = datetime.now(UTC)
+        span = asked_period(DEFAULT, now)
+        own = await self._own(visit.user, "", span, now)
+        if await self._people.is_admin(visit.user):
+            view = workspace_home(await self._workspace(span, now), own, asked=DEFAULT)
+        else:
+            view = own_home(own)
+        await self._surfaces.show_home(visit.user, view)
+
+    async def _message(self, user: str, channel: str, words: str) -> Json:
+        """:raises ValueError: the period is not clear."""
+        asked = " ".join(words.lower().split())[:LONGEST] or DEFAULT
+        now = datetime.now(UTC)
+        span = asked_period(asked, now)
+        chosen = asked if asked in PERIODS else None
+        own = await self._own(user, channel, span, now)
+        if not await self._people.is_admin(user):
+            return own_message(own, chosen=chosen)
+        workspace = await self._workspace(span, now)
+        return workspace_message(workspace, own, chosen=chosen, asked=asked)
+
+    async def _own(self, user: str, channel: str, span: Period, now: datetime) -> Own:
+        is_shared = bool(channel) and not channel.startswith("D")
+        selection = self._selection(span)
+        person, here = replace(selection, users=(user,)), replace(selection, channels=(channel,))
+        uses = await self._budgets.uses(self._team, channel, user, now=now)
+        scopes = ("person", "channel") if is_shared else ("person",)
+        return Own(
+            await self._report(span, (), now, person),
+            await self._report(span, (), now, here) if is_shared else None,
+            [use for use in uses if use.limit.subject.scope in scopes],
+        )
+
+    async def _workspace(self, span: Period, now: datetime) -> Workspace:
+        everybody = self._selection(span)
+        return Workspace(
+            channels=await self._report(span, ("channel",), now, everybody),
+            people=await self._report(span, ("user",), now, everybody),
+            models=await self._report(span, ("model",), now, everybody),
+            days=await self._ledger.totals(("day",), everybody),
+            uses=await self._budgets.standing(self._team, now=now),
+        )
+
+    async def _report(
+        self, span: Period, by: tuple[By, ...], now: datetime, selection: Selection
+    ) -> Report:
+        totals = await self._ledger.totals(by, selection)
+        before = None if "day" in by else span.before(now)
+        if before is None:
+            return Report(span, by, totals, None)
+        then = replace(selection, since=before[0], until=before[1])
+        return Report(span, by, totals, await self._ledger.totals(by, then))
+
+    def _selection(self, span: Period) -> Selection:
+        return Selection(since=span.since, until=span.until, team=self._team, zone=span.zone)
+
+    async def _send(self, channel: str, thread_ts: str, text: str, *, name: str) -> None:
+        """As a file; as text where the app may not send any."""
+        try:
+            await self._surfaces.upload(channel, thread_ts, name=name, content=text.encode())
+        except SlackRefused as error:
+            if error.code != "missing_scope":
+                raise
+            await self._surfaces.reply(channel, thread_ts, as_text(text))
+
+
+def asked_period(words: str, now: datetime) -> Period:
+    """``today``, ``7d``, ``this month``, ``last month``, ``2026-10``, one date or two.
+
+    :raises ValueError: saying what is wrong.
+    """
+    month = f"{now:%Y-%m}"
+    if words == "this month":
+        return period(month, None, now=now, default=month)
+    if words == "last month":
+        first = asked_period("this month", now).first
+        assert first
+        before = f"{first.replace(day=1) - DAY:%Y-%m}"
+        return period(before, before, now=now, default=month)
+    since, _, until = words.partition(" ")
+    if re.fullmatch(r"\d+ ?[a-z]+|all", words):  # so far back from today
+        return period(words, None, now=now, default=month)
+    return period(since, until or since, now=now, default=month)
+
+
+def as_text(text: str) -> Json:
+    """As many of the lines as fit into a message."""
+    lines = text.splitlines()
+    blocks: list[str] = []
+    shown = 0
+    for line in map(escape, lines):
+        if not blocks or len(blocks[-1]) + len(line) + 1 > TEXT_BLOCK:
+            if len(blocks) == TEXT_BLOCKS or len(line) > TEXT_BLOCK:
+                break
+            blocks.append("")
+        blocks[-1] += line + "\n"
+        shown += 1
+    words = NO_FILES.format(shown=shown, lines=len(lines))
+    return message([section(words), *(section(f"```\n{block}```") for block in blocks)], text=words)
+
+
+def _offered(value: str) -> str:
+    return value if value in PERIODS else DEFAULT
