@@ -31,6 +31,7 @@ from tests.core.fakes import (
     USAGE,
     FakeAdmission,
     FakeChat,
+    FakeFiles,
     FakeModel,
     FakeTurns,
     question,
@@ -77,6 +78,7 @@ def responder(
         bot=BOT,
         chat=chat,
         model=model,
+        files=FakeFiles(),
         turns=turns,
         admission=FakeAdmission(),
         turnstile=Turnstile(Pacer(limits)),
@@ -758,6 +760,7 @@ class Wire:
 
 class WiredModel:
     name = "fake-model"
+    sees = True
 
     def __init__(self, process: Process, model: FakeModel) -> None:
         self._process = process
@@ -794,6 +797,7 @@ class World:
             bot=BOT,
             chat=Wire(self, process, self.chat),  # type: ignore[arg-type]
             model=WiredModel(process, self.model),
+            files=FakeFiles(),
             turns=Wire(self, process, self.turns),  # type: ignore[arg-type]
             admission=FakeAdmission(),
             turnstile=Turnstile(Pacer()),
