@@ -31,10 +31,16 @@ def main(words: Sequence[str]) -> int:
         print("\n".join(report.lines(run, verdict)), end="\n\n", flush=True)
         is_met &= not verdict.offences and run.settled_in is not None and not run.stragglers
         if options.logs:
-            path = Path(options.logs) / f"chaos-{run.plan.database}-{run.plan.seed}.log"
-            path.write_text("\n".join(run.lines) + "\n")
+            _leave(Path(options.logs), run)
     print("Each question was answered once." if is_met else "This must not be.")
     return 0 if is_met else 1
+
+
+def _leave(folder: Path, run: Run) -> None:
+    """What the processes logged, and the calls to Slack."""
+    name = f"chaos-{run.plan.database}-{run.plan.seed}"
+    (folder / f"{name}.log").write_text("\n".join(run.lines) + "\n")
+    (folder / f"{name}.calls").write_text("\n".join(report.call_log(run)) + "\n")
 
 
 def _minutes(questions: int | None, databases: int) -> float:

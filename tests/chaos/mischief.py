@@ -131,12 +131,13 @@ class Mischief:
         self.slack.latency = LATENCY
 
     async def _lose_sockets(self, deed: SocketLoss) -> None:
-        if deed.is_cut:
-            self._count("sockets cut")
+        self._count(f"sockets: {deed.how}")
+        if deed.how == "cut":
             await self.slack.drop_sockets()
+        elif deed.how == "silent":
+            self.slack.silence_sockets()
         else:
-            self._count("sockets refreshed")
-            await self.slack.disconnect()
+            await self.slack.disconnect(deed.how)
 
     async def _redeliver(self, deed: Redelivery) -> None:
         if len(self.sent) < deed.back:

@@ -7,22 +7,24 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 from bot.playground.slack import Fault
 
 Database = Literal["sqlite", "postgres"]
+Loss = Literal["cut", "silent", "warning", "refresh_requested"]
 Moment = Literal["any", "asked", "post", "edit", "last edit"]
 
 PEOPLE = ("Ana", "Ben", "Chloe", "Eve", "Finn", "Gil", "Hana", "Ivo")
 CHANNELS = 30  # Slack takes one post a second into each
 
-# Per minute. Slack lets an app make 50 edits and read 50 threads in that time: each question in
-# an older thread takes one reading, and so does each answer under way when its process dies.
-QUESTIONS = 38.0
+# Per minute. Slack lets an app read 50 threads in that time: a question in an older thread takes
+# one reading, and an answer under way when its process dies takes several. More of either, and
+# all would wait for Slack most of the time.
+QUESTIONS = 33.0
 DEEDS = {
-    "kill": 3.0,  # at any moment
-    "aimed kill": 1.5,  # as a certain call arrives
+    "kill": 2.2,  # at any moment
+    "aimed kill": 1.0,  # as a certain call arrives
     "termination": 0.8,
     "freeze": 0.7,
     "slack fault": 8.0,
@@ -120,10 +122,10 @@ class Slowness:
 
 @dataclass(frozen=True)
 class SocketLoss:
-    """All connections are cut, or told to come again."""
+    """All connections are cut, fall silent, or are told that they end."""
 
     at: float
-    is_cut: bool
+    how: Loss
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ def _questions(chance: random.Random, count: int, seconds: float) -> tuple[Quest
 
 def _gaps(chance: random.Random) -> Sequence[float]:
     """Seconds between the questions of one thread: most have one, some several in a row."""
-    if chance.random() < 0.72:
+    if chance.random() < 0.8:
         return (0.0,)
     if chance.random() < 0.2:  # all in one breath
         return (0.0,) * 5
@@ -241,20 +243,20 @@ def _channel(chance: random.Random) -> int | None:
 
 
 def _short(chance: random.Random) -> tuple[int, int]:
-    return chance.randint(1, 200), chance.randint(40, 120)
+    return chance.randint(1, 150), chance.randint(40, 120)
 
 
 def _middling(chance: random.Random) -> tuple[int, int]:
-    return chance.randint(200, 600), chance.randint(50, 120)
+    return chance.randint(150, 500), chance.randint(100, 200)
 
 
 def _long(chance: random.Random) -> tuple[int, int]:
     """Of several parts: one holds about 1,500 of these words."""
-    return chance.randint(1_400, 3_600), chance.randint(250, 500)
+    return chance.randint(1_400, 3_600), chance.randint(300, 700)
 
 
 # Words, and words a second.
-_LENGTHS = (*[_short] * 11, *[_middling] * 8, _long)
+_LENGTHS = (*[_short] * 12, *[_middling] * 7, _long)
 
 # What the model does once and then no more, and what it does each time.
 _PASSING = (
@@ -282,7 +284,7 @@ def _deeds(
         "slack fault": _slack_fault,
         "storm": lambda chance, at, _: Storm(at, chance.uniform(5, 15), chance.uniform(0.3, 0.8)),
         "slowness": lambda chance, at, _: Slowness(at, chance.uniform(5, 15), _latency(chance)),
-        "socket": lambda chance, at, _: SocketLoss(at, chance.random() < 0.6),
+        "socket": lambda chance, at, _: SocketLoss(at, chance.choice(get_args(Loss))),
         "redelivery": lambda chance, at, _: Redelivery(at, chance.randint(1, 40)),
     }
     if database == "postgres":
@@ -331,20 +333,20 @@ def _slack_fault(chance: random.Random, at: float, _: int) -> SlackFault:
     return SlackFault(at, method, chance.choice(faults), chance.randint(1, 4))
 
 
-_ANYWHERE = (
+_BROKEN = (
     Fault.reset(),
     Fault.lost_answer(),
     Fault.unavailable(),
-    Fault.refuse(retry_after=1),
-    Fault.refuse(retry_after=4),
     Fault.slow(6.0, after=True),
 )
+_ANYWHERE = (*_BROKEN, Fault.refuse(retry_after=1), Fault.refuse(retry_after=4))
 _SLACK_FAULTS: Sequence[tuple[str, Sequence[Fault]]] = (
     ("chat.postMessage", (*_ANYWHERE, Fault.rate_limited(), Fault.error("internal_error"))),
     ("chat.postMessage", (Fault.lost_answer(), Fault.slow(15.0, after=True))),
     ("chat.update", (*_ANYWHERE, Fault.error("internal_error"))),
     ("chat.update", (Fault.lost_answer(), Fault.reset())),
-    ("conversations.replies", _ANYWHERE),
+    # Not refused but by storms: the bot then believes in few readings for a long while.
+    ("conversations.replies", _BROKEN),
     ("assistant.threads.setStatus", _ANYWHERE),
     ("users.info", _ANYWHERE),
     ("apps.connections.open", _ANYWHERE),

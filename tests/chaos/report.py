@@ -10,7 +10,9 @@ from tests.chaos.plan import Plan
 from tests.chaos.scene import Run
 from tests.chaos.verdict import Offence, Verdict
 
-MOST_CALLS = 40  # of one reply that a report shows
+# What a report shows of the offences: questions, and calls of one reply.
+MOST_QUESTIONS = 15
+MOST_CALLS = 40
 
 
 def lines(run: Run, verdict: Verdict) -> Iterator[str]:
@@ -94,7 +96,10 @@ def _offences(run: Run, offences: Sequence[Offence]) -> Iterator[str]:
     by_question: dict[Asked | None, list[str]] = {}
     for offence in offences:
         by_question.setdefault(offence.asked, []).append(offence.what)
-    for asked, whats in by_question.items():
+    for number, (asked, whats) in enumerate(by_question.items()):
+        if number == MOST_QUESTIONS:
+            yield f"  ... and offences in {len(by_question) - number} more"
+            return
         mark = asked.question.mark if asked else "-"
         yield from (f"  OFFENCE {mark} {what}" for what in whats)
         if asked:
@@ -114,3 +119,13 @@ def call_line(call: Showing, asked: Asked) -> str:
         *([f"fault {call.fault}"] if call.fault else []),
     ]
     return f"+{began:7.3f} s {call.method:<16} {call.outcome} ({took}): {', '.join(notes)}"
+
+
+def call_log(run: Run) -> Iterator[str]:
+    """All calls to Slack by the time of their arrival, in seconds of its clock."""
+    for call in run.calls:
+        took = "under way" if call.answered is None else f"{call.answered - call.started:.3f}"
+        where = call.args.get("channel") or call.args.get("channel_id") or "-"
+        wait = "" if call.retry_after is None else f"retry after {call.retry_after}"
+        words = [call.method, where, call.outcome, took, call.fault, wait]
+        yield f"{call.started:.3f} {' '.join(words)}".rstrip()

@@ -131,8 +131,10 @@ def _wrong_books(
         yield f"its turn is not finished (attempts {turn.attempts})"
         return
     rows = [row for row in usage if row.purpose == "answer"]
-    if sorted(row.attempt for row in rows) != list(range(1, turn.attempts + 1)):
-        yield f"attempts {turn.attempts}, but usage of {[row.attempt for row in rows]}"
+    attempts = sorted(row.attempt for row in rows)
+    # One that came to its end before its first words is recorded, but was never counted.
+    if attempts not in ([*range(1, turn.attempts + 1)], [*range(1, turn.attempts + 2)]):
+        yield f"attempts {turn.attempts}, but usage of {attempts}"
         return
     is_whole = bool(reply) and not reply[-1].notice
     if is_whole != (turn.outcome == "complete"):
@@ -148,7 +150,7 @@ def _wrong_books(
 
 def _disorder(evidence: Evidence) -> Iterator[Offence]:
     """In each thread, an answer begins when the one before it has had its last edit, and the
-    model was shown that one whole."""
+    model was shown those to earlier questions whole."""
     for line in _lines(evidence):
         for position, (earlier, later) in enumerate(pairwise(line)):
             before = [call for call in evidence.showings.get(earlier.turn, ()) if call.has_effect]
@@ -168,6 +170,8 @@ def _forgotten(evidence: Evidence, before: Sequence[Asked], later: Asked) -> Ite
         return
     said = {" ".join(text.split()) for text in history}
     for asked in before:
+        if asked.ts > later.ts:  # accepted before, but written after
+            continue
         answer = " ".join(asked.question.answer.split())
         if answer not in said and not _ended_with_a_sentence(evidence, asked):
             yield Offence(later, f"asked without the whole answer to {asked.question.mark}")

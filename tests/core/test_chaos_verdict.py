@@ -146,7 +146,8 @@ def test_a_reply_in_another_thread_is_an_offence() -> None:
         ([turn(outcome=None)], [usage()], "its turn is not finished"),
         ([turn(attempts=2)], [usage(1)], "attempts 2, but usage of [1]"),
         ([turn(attempts=1)], [], "attempts 1, but usage of []"),
-        ([turn(attempts=1)], [usage(1), usage(2)], "attempts 1, but usage of [1, 2]"),
+        ([turn(attempts=1)], [usage(1), usage(1)], "attempts 1, but usage of [1, 1]"),
+        ([turn(attempts=0)], [usage(1), usage(2)], "attempts 0, but usage of [1, 2]"),
         ([turn(outcome="stopped")], [usage(outcome="stopped")], "recorded is 'stopped'"),
         ([turn()], [usage(outcome="failed")], "is 'complete', its usage's 'failed'"),
         ([turn()], [usage(tokens=3)], "tokens written, 3 recorded"),
@@ -156,6 +157,10 @@ def test_books_that_say_something_else_are_an_offence(
     turns: list[TurnRow], rows: list[UsageRow], what: str
 ) -> None:
     assert what in offences(verdict(message(), turns=turns, rows=rows))
+
+
+def test_an_attempt_that_ended_before_its_first_words_is_recorded_uncounted() -> None:
+    assert verdict(message(), turns=[turn(attempts=0)]).offences == []
 
 
 def test_a_question_that_slack_never_got_acknowledged_is_no_offence() -> None:

@@ -81,6 +81,7 @@ def responder(
         files=FakeFiles(),
         turns=turns,
         admission=FakeAdmission(),
+        files=FakeFiles(),
         turnstile=Turnstile(Pacer(limits)),
         prices=Prices(()),
         instructions="Be kind.",
@@ -800,6 +801,7 @@ class World:
             files=FakeFiles(),
             turns=Wire(self, process, self.turns),  # type: ignore[arg-type]
             admission=FakeAdmission(),
+            files=FakeFiles(),
             turnstile=Turnstile(Pacer()),
             prices=Prices(()),
             instructions="Be kind.",

@@ -350,7 +350,7 @@ async def test_what_a_stopped_process_answers_is_left_to_it_and_it_goes_on(four:
 
 
 async def test_what_a_process_leaves_when_it_is_told_to_hurry_goes_to_another(four: Bots) -> None:
-    ts = await four.ask(f"hurry [[rate 30]] [[tokens {TOKENS}]]")
+    ts = await four.ask(f"hurry [[stall 60 1]] [[tokens {TOKENS}]]")
     await four.slack.until(lambda: four.replies(ts))
     holder = await four.holder(ts)
     holder.process.send_signal(signal.SIGTERM)
