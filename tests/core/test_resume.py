@@ -78,7 +78,6 @@ def responder(
         bot=BOT,
         chat=chat,
         model=model,
-        files=FakeFiles(),
         turns=turns,
         admission=FakeAdmission(),
         files=FakeFiles(),
@@ -798,7 +797,6 @@ class World:
             bot=BOT,
             chat=Wire(self, process, self.chat),  # type: ignore[arg-type]
             model=WiredModel(process, self.model),
-            files=FakeFiles(),
             turns=Wire(self, process, self.turns),  # type: ignore[arg-type]
             admission=FakeAdmission(),
             files=FakeFiles(),
