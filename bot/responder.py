@@ -195,7 +195,8 @@ class Responder:
             draft.push(join([message.text for message in found.reply]))
             reply.adopt(found, draft, was_begun=turn.attempts > 0)
         is_blank = is_wordless(question, self._bot)
-        if not (error or is_blank or turn.attempts):  # what has begun may end
+        has_begun = turn.attempts or (found and found.reply)
+        if not (error or is_blank or has_begun):  # what has begun may end
             error = await self._refusal(turn)
         if isinstance(error, RefusedPrivately):
             await self._finish(turn, error.outcome, None)

@@ -81,8 +81,8 @@ def responder(
         turns=turns,
         admission=FakeAdmission(),
         files=FakeFiles(),
-        turnstile=Turnstile(Pacer(limits)),
         prices=Prices(()),
+        turnstile=Turnstile(Pacer(limits)),
         instructions="Be kind.",
         context_tokens=4_000,
     )
@@ -800,8 +800,8 @@ class World:
             turns=Wire(self, process, self.turns),  # type: ignore[arg-type]
             admission=FakeAdmission(),
             files=FakeFiles(),
-            turnstile=Turnstile(Pacer()),
             prices=Prices(()),
+            turnstile=Turnstile(Pacer()),
             instructions="Be kind.",
             context_tokens=4_000,
         )
