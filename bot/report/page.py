@@ -41,7 +41,7 @@ OUTCOMES = {"complete": "good", "cut": "cut", "stopped": "rest", "failed": "bad"
 # No script, no picture, no font: whatever a name holds, nothing is run or fetched.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
-UNIT = re.compile(r"(?<=\d) (?=(?:%|[skMG]\b))")  # the space before one, where no line may end
+UNIT = re.compile(r"(?<=\d) (?=(?:%|[skMB]\b))")  # the space before one, where no line may end
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # whatever the operator's locale
 
