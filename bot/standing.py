@@ -1,7 +1,7 @@
 """What stands in a thread of a turn that another process began: its question, and its reply."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,6 +37,7 @@ class Standing:
     surplus: tuple[str, ...] = ()  # the ts of messages that are to be deleted
     is_whole: bool = False
     has_reaction: bool = False  # the bot's own, which said that an answer is coming
+    thread: Sequence[Mapping[str, Any]] | None = field(default=None, compare=False)  # as read
 
 
 def standing(thread: Sequence[Mapping[str, Any]], turn: Turn, bot: Identity) -> Standing:
@@ -65,7 +66,7 @@ def standing(thread: Sequence[Mapping[str, Any]], turn: Turn, bot: Identity) -> 
             continue
         reply.append(StandingMessage(_ts(message), answer_text(message)))
         is_whole = _is_last(message, bot)
-    return Standing(question, tuple(reply), tuple(surplus), is_whole, has_reaction)
+    return Standing(question, tuple(reply), tuple(surplus), is_whole, has_reaction, thread)
 
 
 def hopeless(found: Standing, turn: Turn, now: datetime) -> BotError | None:
