@@ -84,6 +84,15 @@ async def test_check_finds_nothing_wrong_in_a_right_set_up(tmp_path: Path) -> No
     assert "Files: can be opened; images go to the model" in said
 
 
+async def test_check_says_what_is_missing_without_a_scope_that_is_optional(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        slack.scopes.remove("files:write")
+        status, said = await check(slack, tmp_path, OPENAI_BASE_URL=model.base_url)
+
+    assert status == 0
+    assert "Scope files:write is not granted: CSV files of the usage come as text" in said
+
+
 async def test_check_names_what_is_wrong(tmp_path: Path) -> None:
     async with local_servers() as (slack, model):
         slack.scopes.remove("reactions:write")
