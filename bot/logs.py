@@ -97,7 +97,9 @@ def last_words(logger: logging.Logger, name: str, **fields: Any) -> None:
     """Writes one event past the logging module, whose locks a hung thread may hold."""
     level, extra = logging.CRITICAL, {"fields": fields}
     record = logger.makeRecord(logger.name, level, "", 0, name, (), None, extra=extra)
-    os.write(STDERR, f"{LineFormatter().format(record)}\n".encode())
+    formatters = (handler.formatter for handler in logging.getLogger().handlers)
+    configured = (each for each in formatters if isinstance(each, LineFormatter))
+    os.write(STDERR, f"{next(configured, LineFormatter()).format(record)}\n".encode())
 
 
 def where(error: BaseException) -> str:
@@ -111,7 +113,7 @@ def standing(frame: FrameType) -> str:
 
 
 def _steps(frames: traceback.StackSummary) -> str:
-    ours = [frame for frame in frames[:-3] if Path(frame.filename).parent == OURS]
+    ours = [frame for frame in frames[:-3] if Path(frame.filename).is_relative_to(OURS)]
     steps = [*ours[-3:], *frames[-3:]]
     return ">".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in steps)
 

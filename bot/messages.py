@@ -1,7 +1,7 @@
 """The values that flow from a Slack event to an answer and its cost. No SDK inside."""
 
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
@@ -37,6 +37,28 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file that hangs on a message, as Slack describes it. What is in it may be anything."""
+
+    id: str
+    name: str  # as `bot.files.shown_name` has it
+    media_type: str = ""  # as it was declared
+    size: int | None = None  # bytes
+    url: str = ""  # from which it is downloaded; "" where Slack wants to be asked for it
+    hurdle: str = ""  # why it cannot be read, one of `bot.files.HURDLES`; "": nothing is known
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture as a model takes it."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+    width: int  # pixels
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One message that wants an answer."""
 
@@ -46,7 +68,7 @@ class Question:
     thread_ts: str
     user: str
     text: str  # as on Slack's wire: mrkdwn, escaped
-    files: tuple[str, ...] = ()  # their names; the bot does not read them
+    files: tuple[File, ...] = ()
 
     @property
     def key(self) -> TurnKey:
@@ -90,6 +112,7 @@ class ChatMessage:
 
     role: Role
     content: str
+    images: tuple[Image, ...] = ()  # in the order in which the content names them
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,9 @@ class Reply:
         parts = draft.parts()
         for number, found in enumerate(standing.reply):
             part = parts[number] if number < len(parts) else None
-            is_shown = part is not None and part.text == found.text
+            # What ends now with a sentence shows neither that nor that it is the last.
+            ends_now = part is not None and part.is_last and not standing.is_whole
+            is_shown = part is not None and part.text == found.text and not ends_now
             self._messages.append(_Message(found.ts, part if is_shown else None))
         self._may_have_strays = was_begun  # the last post of that process may land yet
         self._adopt_surplus(standing)
@@ -142,6 +144,10 @@ class Reply:
         draft.waiting = waiting and f"Waiting: {waiting}."
         self._sign.tell(waiting)
         self.wake()
+
+    def tell_reading(self, what: str) -> None:
+        """Tells the person which file is being read, where there is a status line for it."""
+        self._sign.tell_reading(what)
 
     async def follow(self, draft: Draft) -> None:
         """Shows the draft as it grows, and returns when its end is on screen.

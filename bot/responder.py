@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from bot.draft import Draft
 from bot.errors import (
     BotError,
     EmptyAnswer,
+    ImagesRefused,
     Interrupted,
     QuestionTooLong,
     RefusedPrivately,
@@ -20,11 +22,13 @@ from bot.errors import (
     ThreadUnreadable,
     Transient,
 )
+from bot.files import Attached, Reading
 from bot.gate import blank_question, is_wordless
 from bot.logs import broke, event
 from bot.messages import (
     ChatMessage,
     Delta,
+    File,
     Identity,
     Outcome,
     Question,
@@ -35,7 +39,7 @@ from bot.messages import (
 )
 from bot.meter import Meter
 from bot.prices import Prices
-from bot.prompt import Prompt, TokenEstimate, fit, system_message
+from bot.prompt import Prompt, TokenEstimate, files_that_fit, fit, system_message
 from bot.reply import Reply, ReplyChat
 from bot.retries import OnWait, ask_again, read_again, until_it_lands, until_recorded
 from bot.sign import Signs
@@ -62,11 +66,25 @@ class Model(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def sees(self) -> bool:
+        """Whether it takes images, as far as that is known."""
+
     def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
         """The answer as it is written; `Usage` at its end, where the server reports it.
 
         :raises Transient: it may work when asked again.
         :raises ModelError: it will not; `CutAtTokenLimit` and `ContentFiltered` after the text.
+        """
+
+
+class Files(Protocol):
+    async def read(
+        self, files: Sequence[File], on_reading: Callable[[str], None]
+    ) -> Mapping[str, Reading]:
+        """What is in each, by id, within a time limit. Raises nothing.
+
+        ``on_reading`` hears which files one has to wait for.
         """
 
 
@@ -95,6 +113,17 @@ class Turns(Protocol):
         """Whoever takes the turn goes on with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What a prompt is made of, before it is known how much of it fits."""
+
+    question: Question
+    system: ChatMessage
+    thread: Thread
+    names: dict[str, str]
+    attached: Attached
+
+
 class Responder:
     """Answers questions, each in its own task."""
 
@@ -104,6 +133,7 @@ class Responder:
         bot: Identity,
         chat: Chat,
         model: Model,
+        files: Files,
         turns: Turns,
         admission: Admission,
         turnstile: Turnstile,
@@ -114,6 +144,7 @@ class Responder:
         self._bot = bot
         self._chat = chat
         self._model = model
+        self._files = files
         self._turns = turns
         self._admission = admission
         self._turnstile = turnstile
@@ -261,17 +292,23 @@ class Responder:
 
         slow = asyncio.get_running_loop().call_later(NOTICEABLE, tell_slow)
         try:
-            messages = await self._messages(question, thread, tell)
+            thread = await self._thread(question, thread, tell)
         finally:
             slow.cancel()
         if draft.waiting:
             reply.tell(draft, "")
-        prompt = self._fit(messages, self._context_tokens)
+        material = await self._material(question, thread, reply)
+        prompt = self._fit(material, self._context_tokens)
         begun = asyncio.create_task(self._begin(meter, prompt))
         try:
-            await self._stream(prompt, draft, reply, meter, tell, begun)
+            try:
+                await self._stream(prompt, draft, reply, meter, tell, begun)
+            except ImagesRefused:
+                material = replace(material, attached=material.attached.unseen())
+                prompt = self._fit(material, self._context_tokens)
+                await self._stream(prompt, draft, reply, meter, tell, begun)
         except QuestionTooLong:  # for this model, or our estimate was too low
-            prompt = self._fit(messages, prompt.tokens // 2)
+            prompt = self._fit(material, prompt.tokens // 2)
             await self._stream(prompt, draft, reply, meter, tell, begun)
         finally:
             begun.cancel()  # where nothing came; the end says all that it would
@@ -283,16 +320,19 @@ class Responder:
         record = meter.foreboding(prompt.tokens)
         await until_recorded(lambda: self._turns.begin(meter.turn, record))
 
-    async def _messages(
-        self, question: Question, thread: Thread | None, on_wait: OnWait
-    ) -> list[ChatMessage]:
-        """The system prompt and the thread, the question last."""
+    async def _thread(self, question: Question, thread: Thread | None, on_wait: OnWait) -> Thread:
         if question.opens_thread:
-            thread = []
-        elif thread is None:
-            thread = await self._read_thread(question, on_wait)
+            return []
+        return await self._read_thread(question, on_wait) if thread is None else thread
+
+    async def _material(self, question: Question, thread: Thread, reply: Reply) -> _Material:
+        """What is said and attached in the thread, with the names of those who speak."""
         people = history.people(thread, question, self._bot)
-        names = history.unique_names(await self._chat.names(people), self._bot)
+        found, attached = await asyncio.gather(
+            self._chat.names(people),
+            self._read_files(history.files_in(thread, question, self._bot), reply),
+        )
+        names = history.unique_names(found, self._bot)
         system = system_message(
             self._instructions,
             question,
@@ -300,7 +340,14 @@ class Responder:
             user=names.get(question.user, question.user),
             today=datetime.now(UTC).date(),
         )
-        return [system, *history.chat_messages(thread, question, self._bot, names)]
+        return _Material(question, system, thread, names, attached)
+
+    async def _read_files(self, attached: Attached, reply: Reply) -> Attached:
+        if not attached.wanted:
+            return attached
+        readings = await self._files.read(attached.wanted, reply.tell_reading)
+        reply.tell_reading("")
+        return attached.with_readings(readings)
 
     async def _read_thread(self, question: Question, on_wait: OnWait) -> Thread:
         try:
@@ -312,9 +359,15 @@ class Responder:
                 return []
             raise ThreadUnreadable(str(error)) from error
 
-    def _fit(self, messages: list[ChatMessage], budget: int) -> Prompt:
-        system, *spoken = messages
-        return fit(system, spoken, budget=budget, estimate=self._estimate)
+    def _fit(self, material: _Material, budget: int) -> Prompt:
+        """The system prompt and the thread, the question last, within so many tokens."""
+        attached = material.attached if self._model.sees else material.attached.unseen()
+        attached = files_that_fit(attached, budget=budget, estimate=self._estimate)
+        spoken = history.chat_messages(
+            material.thread, material.question, self._bot, material.names, attached
+        )
+        prompt = fit(material.system, spoken, budget=budget, estimate=self._estimate)
+        return replace(prompt, about_files=tuple(attached.notes))
 
     async def _stream(
         self,
@@ -355,7 +408,7 @@ class Responder:
         await ask_again(attempt, on_wait)
 
     def _learn(self, prompt: Prompt, usage: Usage) -> None:
-        if usage.input_tokens is not None:
+        if usage.input_tokens is not None and not prompt.has_images:
             self._estimate.learn(estimated=prompt.tokens, reported=usage.input_tokens)
 
     def _end(self, task: asyncio.Task[None], draft: Draft, reply: Reply, meter: Meter) -> None:

@@ -15,6 +15,7 @@ from bot.app import Intake, bolt_app
 from bot.budget_desk import BudgetDesk
 from bot.budget_views import BUDGETS, REMOVE, WHOM, refused_modal
 from bot.desk import Desk, Form, Routes
+from bot.downloads import downloading
 from bot.errands import Errands
 from bot.errors import BotError, CannotStart, SlackRefused
 from bot.logs import event, heard_by
@@ -24,8 +25,10 @@ from bot.openai_model import OpenAIModel
 from bot.pacing import Limits, Pacer
 from bot.people import People
 from bot.queue import Queue, Tell
+from bot.reader import FileReader
 from bot.responder import Responder
 from bot.retries import until_reachable
+from bot.sandbox import Sandbox
 from bot.settings import Settings
 from bot.store import Membership, Store, opened
 from bot.turnstile import Turnstile
@@ -125,6 +128,7 @@ def model_of(settings: Settings) -> OpenAIModel:
         temperature=settings.openai_temperature,
         max_tokens=settings.openai_max_tokens,
         timeout=settings.openai_timeout,
+        sees=settings.openai_vision,
     )
 
 
@@ -188,10 +192,16 @@ async def _start(
         teller=chat,
         errands=errands,
     )
+    downloads = await stack.enter_async_context(
+        downloading(client, token=settings.slack_bot_token, api_url=settings.slack_api_url)
+    )
+    files = FileReader(downloads.fetch, Sandbox().parse)
+    stack.push_async_callback(files.close)
     responder = Responder(
         bot=identity,
         chat=chat,
         model=model,
+        files=files,
         turns=store.turns,
         admission=admission,
         turnstile=turnstile,

@@ -31,6 +31,7 @@ from tests.core.fakes import (
     USAGE,
     FakeAdmission,
     FakeChat,
+    FakeFiles,
     FakeModel,
     FakeTurns,
     question,
@@ -79,6 +80,7 @@ def responder(
         model=model,
         turns=turns,
         admission=FakeAdmission(),
+        files=FakeFiles(),
         prices=Prices(()),
         turnstile=Turnstile(Pacer(limits)),
         instructions="Be kind.",
@@ -758,6 +760,7 @@ class Wire:
 
 class WiredModel:
     name = "fake-model"
+    sees = True
 
     def __init__(self, process: Process, model: FakeModel) -> None:
         self._process = process
@@ -796,6 +799,7 @@ class World:
             model=WiredModel(process, self.model),
             turns=Wire(self, process, self.turns),  # type: ignore[arg-type]
             admission=FakeAdmission(),
+            files=FakeFiles(),
             prices=Prices(()),
             turnstile=Turnstile(Pacer()),
             instructions="Be kind.",

@@ -154,6 +154,12 @@ def test_openai_itself_needs_a_key_also_when_its_url_is_set(url: str) -> None:
     assert named(env, OPENAI_BASE_URL=url) == ["OPENAI_API_KEY"]
 
 
+@pytest.mark.parametrize(("word", "sees"), [("auto", None), ("yes", True), ("NO", False)])
+def test_vision_is_known_or_left_to_the_name(word: str, sees: bool | None) -> None:
+    assert read(SOCKET, OPENAI_VISION=word).openai_vision is sees
+    assert read(SOCKET).openai_vision is None
+
+
 # -- what is malformed
 
 
@@ -194,6 +200,7 @@ def test_openai_itself_needs_a_key_also_when_its_url_is_set(url: str) -> None:
         ("OPENAI_CONTEXT_TOKENS", "100"),
         ("OPENAI_TIMEOUT", "0"),
         ("OPENAI_TIMEOUT", "inf"),
+        ("OPENAI_VISION", "perhaps"),
         ("DATABASE_URL", "mysql://localhost/bot"),
         ("DATABASE_URL", "sqlite://bot.db"),
         ("DATABASE_URL", "postgres://"),

@@ -9,7 +9,7 @@ import pytest
 
 from bot.blocks import Json
 from bot.budget_desk import BudgetDesk
-from bot.budget_views import AMOUNT, EVERY, UNIT, WHOM
+from bot.budget_views import AMOUNT, CHANNEL, EVERY, UNIT, WHOM
 from bot.budgets import Change, Limit, Span, Subject, Use
 from bot.errors import SlackRefused
 from bot.interactions import Command, Press, Submission, Unfit, Visit
@@ -341,6 +341,17 @@ async def test_form_s_limit_is_kept_with_who_set_it(books: Books, limits: Budget
     limit = Limit(Subject("workspace", "T1"), 20 * DOLLAR, "dollars", "month")
     assert books.set_by == [("UADA", limit)]
     assert ":white_check_mark: Everybody together: $20.00 a month." in visible_text(view)
+
+
+async def test_form_that_was_sent_asks_the_same_again(books: Books, limits: BudgetDesk) -> None:
+    """Slack keeps what stands in a field; so the fields must fit what is chosen in the first."""
+    of_channel = {WHOM: "channel", CHANNEL: "C0GENERAL"}
+
+    view = await limits.submit(form(**of_channel))
+    await limits.remove(press("UADA", "channel:C1:month", view_id="V1", entered=of_channel))
+
+    assert "Which channel" in str(view)
+    assert "Which channel" in str(books.shown["V1"][-1])
 
 
 async def test_nobody_but_admins_sets_or_sees_limits_with_a_made_up_form(

@@ -69,6 +69,7 @@ async def test_check_finds_nothing_wrong_in_a_right_set_up(tmp_path: Path) -> No
     assert "WRONG" not in said
     assert "@bot in workspace T0LOCAL" in said
     assert "Usage: reported" in said
+    assert "Files: can be opened; images go to the model" in said
 
 
 async def test_check_names_what_is_wrong(tmp_path: Path) -> None:
@@ -183,6 +184,18 @@ async def test_check_only_notes_a_scope_that_one_can_do_without(tmp_path: Path) 
 
     assert status == 0, said
     assert "note   Scope assistant:write is missing" in said
+
+
+async def test_check_says_what_an_optional_scope_would_add(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        slack.scopes.remove("files:read")
+        status, said = await check(
+            slack, tmp_path, OPENAI_BASE_URL=model.base_url, OPENAI_MODEL="local-model"
+        )
+
+    assert status == 0
+    assert "Scope files:read is not granted: files that people attach are not read." in said
+    assert "images do not go to the model, see OPENAI_VISION" in said
 
 
 async def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from bot.messages import Question, TurnKey, Usage, UsageRecord
+from bot.messages import File, Question, TurnKey, Usage, UsageRecord
 from bot.settings import database_url
 from bot.store import Store, opened, sqlite_path
 from bot.store.schema import schema
 
 SECRET = "the merger with Initech"
-QUESTION = Question("T1", "C1", "1700000000.000100", "1700000000.000100", "U1", SECRET, (SECRET,))
+FILE = File("F0SECRET", SECRET)
+QUESTION = Question("T1", "C1", "1700000000.000100", "1700000000.000100", "U1", SECRET, (FILE,))
 RECORD = UsageRecord(
     at=datetime(2026, 1, 31, 12, 30, 15, 250, tzinfo=UTC),
     key=QUESTION.key,

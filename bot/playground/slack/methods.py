@@ -178,6 +178,13 @@ def bot_info(workspace: Workspace, args: Args) -> Answer:
     return {"ok": True, "bot": BOT_PROFILE}
 
 
+def file_info(workspace: Workspace, args: Args) -> Answer:
+    stored = workspace.files.get(args.text("file"))
+    if stored is None:
+        raise ApiError("file_not_found")
+    return {"ok": True, "file": stored.described}
+
+
 def react(workspace: Workspace, args: Args) -> Answer:
     channel, message, name = _reacted(workspace, args)
     if BOT_USER_ID in _reactors(message, name):
@@ -267,6 +274,7 @@ METHODS: Mapping[str, Method] = {
     "conversations.replies": Method(replies, per_kind="history"),
     "files.completeUploadExternal": Method(complete_upload, "files:write"),
     "files.getUploadURLExternal": Method(get_upload_url, "files:write"),
+    "files.info": Method(file_info, "files:read"),
     "reactions.add": Method(react, "reactions:write"),
     "reactions.remove": Method(unreact, "reactions:write"),
     "users.info": Method(user_info, "users:read"),
