@@ -207,9 +207,9 @@ class Replica:
         try:
             await self._show_life(connection)
             await connection.add_listener(NEWS, self._on_news(crew))
-            await self._go_on(crew)
+            await self._sort_out(crew)
             process = await self._beat(connection)
-            joined.set()
+            self._go_on(crew, joined)
             while True:
                 if await self._beat(connection) != process:
                     raise CannotStart(
@@ -235,15 +235,18 @@ class Replica:
             await connection.execute(END_EARLIER_SESSION, ALIVE, self._name)
             await connection.execute("SELECT pg_advisory_lock($1, $2)", ALIVE, self._name)
 
-    async def _go_on(self, crew: Crew) -> None:
-        """With what nobody has taken over while this process could not be seen to live."""
+    async def _sort_out(self, crew: Crew) -> None:
+        """What others have taken over while this process could not be seen to live is theirs."""
         keys = set(crew.keys)
         async with asyncio.timeout(BEAT_WITHIN):
             mine = await self._turns.left_to_me()
         crew.drop(keys - {turn.key for turn in mine})
         crew.resume(turn for turn in mine if turn.key not in keys)  # whose acceptance was lost
+
+    def _go_on(self, crew: Crew, joined: asyncio.Event) -> None:
         self.is_alive = True
         crew.go_on()
+        joined.set()
         event(log, "replica.alive", replica=self._turns.owner)
 
     async def _beat(self, connection: Any) -> int:
