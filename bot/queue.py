@@ -13,6 +13,7 @@ from bot.errors import Transient, Unavailable
 from bot.logs import broke, event
 from bot.messages import Question, Turn, TurnKey
 from bot.retries import until_recorded
+from bot.standing import MOST_ATTEMPTS
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,9 @@ class Queue:
         self._answer = answer
         self._tell = tell
         self._rooms = asyncio.Semaphore(at_once)
+        # For the last attempts at turns whose processes died: one of them may be the reason, and
+        # the others shall not die of it again.
+        self._cell = asyncio.Semaphore(1)
         self._entries: dict[TurnKey, _Entry] = {}
         self._lines: dict[Thread, list[_Entry]] = {}  # by place
         self._doors: WeakValueDictionary[Thread, asyncio.Lock] = WeakValueDictionary()
@@ -217,11 +221,12 @@ class Queue:
         """Waits until it is answered next; while the context lasts, it is."""
         loop = asyncio.get_running_loop()
         entry.telling = loop.call_later(NOTICEABLE, self._tell_waiting, entry)
+        rooms = self._cell if entry.turn.attempts >= MOST_ATTEMPTS - 1 else self._rooms
         try:
             await self._first_in_line(entry)
             self._before_room[entry.turn.key] = None
             try:
-                await self._rooms.acquire()
+                await rooms.acquire()
             finally:
                 del self._before_room[entry.turn.key]
         finally:
@@ -229,7 +234,7 @@ class Queue:
         try:
             yield
         finally:
-            self._rooms.release()
+            rooms.release()
 
     async def _first_in_line(self, entry: _Entry) -> None:
         line = self._lines[entry.turn.thread]
