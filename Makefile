@@ -8,7 +8,7 @@ QUESTION := $(value ASK)
 export QUESTION
 unexport ASK
 
-.PHONY: demo test test-page check lint bench pictures lock clean
+.PHONY: demo test test-page check lint bench chaos soak pictures lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/ready  ## the bot in a local Slack, on a page; with ASK="..." one question, here
@@ -34,6 +34,12 @@ check: lint test test-page  ## what CI runs
 
 bench: $(VENV)/ready-dev  ## the figures in the README, measured here
 	$(BIN)/python -m tests.bench
+
+chaos: $(VENV)/ready-dev  ## kills, faults and restarts under load, for about ten minutes
+	$(BIN)/python -m tests.chaos
+
+soak: $(VENV)/ready-dev  ## twenty minutes of a steady load
+	$(BIN)/python -m tests.chaos.soak
 
 pictures: $(VENV)/ready-dev  ## the pictures in the README, made here (needs Chromium)
 	$(BIN)/python -m tests.pictures

@@ -150,6 +150,7 @@ def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> int:
             prices = Path(folder, "prices.toml")
             prices.write_text(LOCAL_PRICES)
             settings |= {"OPENAI_MODEL": "local-model", "PRICES_FILE": str(prices)}
+            settings["OPENAI_VISION"] = "yes"
         else:
             settings |= {name: value for name, value in env.items() if name.startswith("OPENAI_")}
         bot: dict[str, Any] = {

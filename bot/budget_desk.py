@@ -94,9 +94,8 @@ class BudgetDesk:
 
     async def choose(self, press: Press) -> None:
         """Whom the limit is for has been chosen: the form asks which channel, or who."""
-        await self._surfaces.update_modal(
-            press.view_id, await self._modal_for(press.user, whom=press.value)
-        )
+        view = await self._modal_for(press.user, whom=press.value)
+        await self._surfaces.update_modal(press.view_id, view)
 
     async def remove(self, press: Press) -> None:
         named = views.removed_from(press.value)
@@ -109,9 +108,9 @@ class BudgetDesk:
             if before:
                 said = views.changed(subject, before, None)
                 self._log(press.user, before.subject, every, "none")
-        await self._surfaces.update_modal(
-            press.view_id, await self._modal_for(press.user, said=said)
-        )
+        whom = press.entered.get(views.WHOM, "")
+        view = await self._modal_for(press.user, whom=whom, said=said)
+        await self._surfaces.update_modal(press.view_id, view)
 
     def submit(self, submission: Submission) -> Coroutine[Any, Any, Json]:
         """What is to be done, and then shown in the place of the form.
@@ -121,14 +120,14 @@ class BudgetDesk:
         limit = views.limit_from(submission.entered, team=self._team)
         if problem := why_not(limit, self._model, self._prices):
             raise Unfit(views.UNIT, problem)
-        return self._save(submission.user, limit)
+        return self._save(submission.user, limit, whom=submission.entered.get(views.WHOM, ""))
 
-    async def _save(self, user: str, limit: Limit) -> Json:
+    async def _save(self, user: str, limit: Limit, *, whom: str) -> Json:
         if not await self._people.is_admin(user):
             return views.refused_modal(views.ADMINS_ONLY)
         before = await self._limits.set(self._team, limit, by=user, at=datetime.now(UTC))
         self._log(user, limit.subject, limit.every, limit.in_words)
-        return await self._modal(said=views.changed(limit.subject, before, limit))
+        return await self._modal(whom=whom, said=views.changed(limit.subject, before, limit))
 
     async def _modal_for(self, user: str, *, whom: str = "", said: str = "") -> Json:
         if await self._people.is_admin(user):

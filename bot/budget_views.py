@@ -178,11 +178,17 @@ def _form(whom: str, unit: Unit) -> Iterator[Json]:
 def _limits(budgets: Budgets) -> Iterator[Json]:
     yield section("*Limits now*" if budgets.limits else "*There are no limits.*")
     for limit in budgets.limits[:MOST_LIMITS]:
-        uses = [use for use in budgets.uses if use.limit == limit]
-        lines = uses_in_words(uses) or [use_in_words(Use(limit, limit.subject.who, 0))]
-        yield section("\n".join(lines), beside=_remove(limit))
+        yield section("\n".join(_limit(limit, budgets.uses)), beside=_remove(limit))
     if len(budgets.limits) > MOST_LIMITS:
         yield context(f"And {len(budgets.limits) - MOST_LIMITS} more.")
+
+
+def _limit(limit: Limit, uses: Sequence[Use]) -> list[str]:
+    held = [use for use in uses if use.limit == limit and use.who != EACH]
+    if limit.subject.who == EACH:
+        whose = f"{whom_in_words(limit.subject, EACH)}: {limit.in_words}"
+        return [whose, *uses_in_words(held)]
+    return uses_in_words(held or [Use(limit, limit.subject.who, 0)])
 
 
 def _remove(limit: Limit) -> Json:

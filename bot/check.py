@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,8 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot import history, slack, views
 from bot.draft import Part
 from bot.errors import BotError, CutAtTokenLimit, SlackRefused, Transient, Unavailable
+from bot.files import Unreadable
 from bot.messages import ChatMessage, Delta, Identity, TurnKey, Usage
+from bot.openai_model import names_a_seeing_model
 from bot.pings import neutralise
+from bot.sandbox import Sandbox
 from bot.serve import model_of
 from bot.settings import Settings
 from bot.store import is_postgres, opened, sqlite_path
@@ -39,6 +43,7 @@ SCOPES: Mapping[str, str] = {
 
 # What the bot may do beside that, and what becomes of it otherwise.
 OPTIONAL_SCOPES: Mapping[str, str] = {
+    "files:read": "files that people attach are not read",
     "files:write": "CSV files of the usage come as text instead",
 }
 
@@ -54,6 +59,9 @@ THROW_AWAY_DISKS: Mapping[str, str] = {
     "FLY_APP_NAME": "Fly.io",
     "CONTAINER_APP_NAME": "Azure Container Apps",
 }
+
+# A GIF of one dot.
+DOT = b64decode("R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=")
 
 # Seconds in which Slack unfurls a link, if it does.
 UNFURLS_WITHIN = 5.0
@@ -83,6 +91,7 @@ async def check(settings: Settings, env: Mapping[str, str], *, live: str | None)
             yield await _check_app_token(client, settings.slack_app_token)
         async for finding in _check_model(settings):
             yield finding
+        yield await _check_files(settings)
         async for finding in _check_database(settings, env):
             yield finding
         if live and bot:
@@ -153,6 +162,19 @@ async def _check_model(settings: Settings) -> Findings:
         )
     else:
         yield Finding("note", "Usage: this server reports none, so tokens are recorded as unknown")
+
+
+async def _check_files(settings: Settings) -> Finding:
+    """That the process which opens them starts, and what becomes of images."""
+    try:
+        await Sandbox().parse("image", DOT)
+    except (Unreadable, OSError) as error:
+        reason = f"the process that opens them does not work here ({error})"
+        return Finding("WRONG", f"Files: none but plain text can be read: {reason}")
+    named = names_a_seeing_model(settings.openai_model)
+    sees = named if settings.openai_vision is None else settings.openai_vision
+    images = "go to the model" if sees else "do not go to the model, see OPENAI_VISION"
+    return Finding("ok", f"Files: can be opened; images {images}")
 
 
 async def _check_database(settings: Settings, env: Mapping[str, str]) -> Findings:

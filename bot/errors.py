@@ -114,6 +114,12 @@ class QuestionTooLong(ModelError):
     )
 
 
+class ImagesRefused(ModelError):
+    """The model takes no images, or not these; the same prompt without them may do."""
+
+    sentence = "The model does not take the images of this thread."
+
+
 class ContentFiltered(ModelError):
     sentence = (
         "The model's content filter stopped this answer. Asking in other words may help; "

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from bot.files import files_of
 from bot.messages import Identity, Question, Turn
 
 # A message carries a subtype where something else happened than somebody saying something:
@@ -38,7 +39,7 @@ def question_from(body: Mapping[str, Any], bot: Identity) -> Question | None:
         thread_ts=thread_ts,
         user=user,
         text=text_of(event),
-        files=file_names(event),
+        files=files_of(event),
     )
 
 
@@ -51,7 +52,7 @@ def question_in(message: Mapping[str, Any], turn: Turn) -> Question:
         thread_ts=turn.thread_ts,
         user=turn.user,
         text=text_of(message),
-        files=file_names(message),
+        files=files_of(message),
     )
 
 
@@ -82,15 +83,6 @@ def text_of(message: Mapping[str, Any]) -> str:
         lines = _attached(attachment).splitlines() if isinstance(attachment, Mapping) else []
         texts.append("\n".join(f"> {line}" for line in lines))
     return "\n\n".join(part for part in texts if part)
-
-
-def file_names(message: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of the files that hang on a message, as far as Slack tells them."""
-    files = message.get("files")
-    if not isinstance(files, list):
-        return ()
-    named = (file.get("name") or file.get("title") for file in files if isinstance(file, Mapping))
-    return tuple(str(name) if name else "a file" for name in named)
 
 
 def _attached(attachment: Mapping[str, Any]) -> str:

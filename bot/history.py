@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bot.cut import join
-from bot.gate import SPOKEN_SUBTYPES, file_names, text_of
-from bot.messages import ChatMessage, Identity, Question, plain_name
+from bot.files import Attached, as_text, files_of, image_line
+from bot.gate import SPOKEN_SUBTYPES, text_of
+from bot.messages import ChatMessage, File, Identity, Image, Question, plain_name
 from bot.mrkdwn import from_mrkdwn, mentioned
 from bot.pings import undo_neutralise
 from bot.rich_text import from_rich_text
@@ -19,24 +20,45 @@ REPLY_EVENT = "llm_reply"
 
 
 def chat_messages(
-    thread: Iterable[SlackMessage], question: Question, bot: Identity, names: Mapping[str, str]
+    thread: Iterable[SlackMessage],
+    question: Question,
+    bot: Identity,
+    names: Mapping[str, str],
+    attached: Attached | None = None,
 ) -> list[ChatMessage]:
     """The thread up to the question, oldest first; the question itself is the last.
 
+    An answer counts where its question does: it may have come when this one was asked already.
     Only this bot's own answers are ``assistant``; everybody else, other bots too, is a named
     ``user``. The several messages of one long answer become one, at the place of the first.
+    ``attached`` holds what was read of the files.
     """
-    names = unique_names(names, bot)
-    earlier = [message for message in thread if _ts(message) < _seconds(question.ts)]
+    names, attached = unique_names(names, bot), attached or Attached()
     spoken: list[ChatMessage] = []
-    for said in _join_parts(earlier, bot):
+    for said in _join_parts(_earlier(thread, question, bot), bot):
         if isinstance(said, str):
             spoken.append(ChatMessage("assistant", said))
         else:
-            spoken.append(ChatMessage("user", _by_a_person(said, names)))
+            spoken.append(_by_a_person(said, names, attached))
     asked = {"user": question.user, "text": question.text}
-    words = f"{_speaker(asked, names)}: {_words(asked, names, question.files)}"
-    return [*(message for message in spoken if message.content), ChatMessage("user", words)]
+    words, images = _words(asked, names, question.files, attached)
+    last = ChatMessage("user", f"{_speaker(asked, names)}: {words}", images)
+    return [*(message for message in spoken if message.content), last]
+
+
+def files_in(thread: Iterable[SlackMessage], question: Question, bot: Identity) -> Attached:
+    """The files of the question and of what others said before it, none of them read yet."""
+    files = [*question.files]
+    news = {file.id for file in files}
+    is_news = True  # since the bot's last answer
+    for message in reversed(_earlier(thread, question, bot)):
+        if is_own(message, bot):
+            is_news = is_news and reply_tag(message, bot) is None
+            continue
+        found = files_of(message)
+        files += found
+        news |= {file.id for file in found if is_news}
+    return Attached.of(files, news=news)
 
 
 def unique_names(names: Mapping[str, str], bot: Identity) -> dict[str, str]:
@@ -119,13 +141,21 @@ def _join_parts(thread: Sequence[SlackMessage], bot: Identity) -> list[str | Sla
     return [said[key] if key in said else join(texts[key]) for key in order]
 
 
-def _by_a_person(message: SlackMessage, names: Mapping[str, str]) -> str:
-    """What another than this bot said, or "" where Slack only notes that something happened."""
+def _earlier(
+    thread: Iterable[SlackMessage], question: Question, bot: Identity
+) -> list[SlackMessage]:
+    return [message for message in thread if _asked(message, bot) < _seconds(question.ts)]
+
+
+def _by_a_person(
+    message: SlackMessage, names: Mapping[str, str], attached: Attached
+) -> ChatMessage:
+    """What another than this bot said; "" where Slack only notes that something happened."""
     subtype = message.get("subtype")
     if subtype not in (*SPOKEN_SUBTYPES, "bot_message", "me_message"):
-        return ""
-    words = _words(message, names, file_names(message))
-    return f"{_speaker(message, names)}: {words}" if words else ""
+        return ChatMessage("user", "")
+    words, images = _words(message, names, files_of(message), attached)
+    return ChatMessage("user", f"{_speaker(message, names)}: {words}" if words else "", images)
 
 
 def _speaker(message: SlackMessage, names: Mapping[str, str]) -> str:
@@ -145,10 +175,20 @@ def _bare(name: str) -> str:
     return "".join(c for c in letters if unicodedata.category(c)[0] in "LN").casefold()
 
 
-def _words(message: SlackMessage, names: Mapping[str, str], files: Sequence[str]) -> str:
+def _words(
+    message: SlackMessage, names: Mapping[str, str], files: Sequence[File], attached: Attached
+) -> tuple[str, tuple[Image, ...]]:
+    """The words of a message, then its files; the images themselves, which the words name."""
     paragraphs = [from_mrkdwn(text_of(message), names=names).strip()]
-    paragraphs += [f"[attached file, which you cannot read: {_one_line(name)}]" for name in files]
-    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+    images: list[Image] = []
+    for file in files:
+        reading = attached.reading(file)
+        if reading.image:
+            images.append(reading.image)
+            paragraphs.append(image_line(file, len(images)))
+        else:
+            paragraphs.append(as_text(file, reading))
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph), tuple(images)
 
 
 def _block_text(block: Mapping[str, Any]) -> str:
@@ -176,8 +216,11 @@ def _blocks(message: SlackMessage) -> list[Mapping[str, Any]]:
     return [block for block in found if isinstance(block, Mapping)]
 
 
-def _one_line(name: str) -> str:
-    return " ".join(name.split())[:120]
+def _asked(message: SlackMessage, bot: Identity) -> tuple[int, int]:
+    """When a message was written; of the bot's answers, the question."""
+    tag = reply_tag(message, bot)
+    turn = str(tag.get("turn")) if tag else ""
+    return _seconds(turn.rpartition(":")[2]) if turn else _ts(message)
 
 
 def _ts(message: SlackMessage) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """The values that flow from a Slack event to an answer and its cost. No SDK inside."""
 
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
@@ -41,6 +41,28 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file that hangs on a message, as Slack describes it. What is in it may be anything."""
+
+    id: str
+    name: str  # as `bot.files.shown_name` has it
+    media_type: str = ""  # as it was declared
+    size: int | None = None  # bytes
+    url: str = ""  # from which it is downloaded; "" where Slack wants to be asked for it
+    hurdle: str = ""  # why it cannot be read, one of `bot.files.HURDLES`; "": nothing is known
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture as a model takes it."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+    width: int  # pixels
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One message that wants an answer."""
 
@@ -50,7 +72,7 @@ class Question:
     thread_ts: str
     user: str
     text: str  # as on Slack's wire: mrkdwn, escaped
-    files: tuple[str, ...] = ()  # their names; the bot does not read them
+    files: tuple[File, ...] = ()
 
     @property
     def key(self) -> TurnKey:
@@ -96,6 +118,17 @@ class Turn:
     def is_stopped(self) -> bool:
         return self.stopped_by is not None
 
+    @property
+    def attempts_now(self) -> int:
+        """Begun since it was asked for last."""
+        return self.attempts - self.attempts_before
+
+    @property
+    def private_thread_ts(self) -> str | None:
+        """Where a private word on it is seen: Slack shows none in a thread without replies
+        (docs.slack.dev/reference/methods/chat.postEphemeral)."""
+        return None if self.key.ts == self.thread_ts else self.thread_ts
+
     def now_next(self) -> "Turn":
         return replace(self, is_next=True)
 
@@ -110,6 +143,7 @@ class ChatMessage:
 
     role: Role
     content: str
+    images: tuple[Image, ...] = ()  # in the order in which the content names them
 
 
 @dataclass(frozen=True, slots=True)

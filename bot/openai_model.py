@@ -6,6 +6,7 @@ SDK's stream of pydantic objects costs some twenty times as much for each delta.
 """
 
 import asyncio
+import base64
 import json
 import logging
 import re
@@ -27,6 +28,7 @@ from bot.errors import (
     BotError,
     ContentFiltered,
     CutAtTokenLimit,
+    ImagesRefused,
     KeyRejected,
     ModelNotFound,
     QuestionTooLong,
@@ -38,7 +40,7 @@ from bot.errors import (
     Unavailable,
 )
 from bot.logs import event
-from bot.messages import ChatMessage, Delta, Usage
+from bot.messages import ChatMessage, Delta, Image, Usage
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,40 @@ FILTERED = (
     "flagged",
 )
 
+# Models that see, by how their names begin after the maker's (`openai/gpt-4o`), or by a word in
+# them; and some that begin so and do not (the makers' lists of models, 2026). Of all others the
+# operator can say so.
+SEEING = (
+    *("chatgpt-4o", "gpt-4-turbo", "gpt-4.1", "gpt-4.5", "gpt-4o", "gpt-5", "o1", "o3", "o4"),
+    *("claude-", "gemini-", "gemma-3", "gemma3", "grok-4", "nova-lite", "nova-pro", "nova-premier"),
+    *("bakllava", "internvl", "llama-4", "llama4", "llava", "minicpm-v", "mistral-medium"),
+    *("mistral-small-3", "mistral-small3", "molmo", "moondream", "phi-4-multimodal", "pixtral"),
+)
+SEEING_WORDS = ("vision", "-vl", "2vl", "2.5vl", "3vl")
+BLIND = (
+    *("claude-2", "claude-instant", "gpt-4o-audio", "gpt-4o-mini-audio", "mistral-small-3.0"),
+    *("o1-mini", "o1-preview", "o3-mini"),
+)
+
+# How servers say that they take no images: OpenAI's "image_url is only supported by certain
+# models", OpenRouter's 404 "No endpoints found that support image input", vLLM's "is not a
+# multimodal model", llama.cpp's 500 with a hint at its mmproj, others' "must be a string" and
+# "unknown variant `image_url`"; and that they do not take this one: "invalid_image_format".
+IMAGE_STATUSES = (400, 404, 415, 422, 500, 501)
+ABOUT_IMAGES = ("image", "multimodal", "multi-modal", "vision", "mmproj", "must be a string")
+NO_IMAGES = (
+    "only supported by",
+    "support image",
+    "not support",
+    "unsupported content",
+    "multimodal model",
+    "unknown variant",
+    "must be a string",
+    "mmproj",
+    "not enabled",
+    "text-only",
+)
+
 # The fields of an error's body in which a server speaks for itself.
 SAID_IN = ("error", "message", "code", "type", "param", "detail", "loc", "msg")
 
@@ -105,8 +141,12 @@ class OpenAIModel:
         temperature: float | None,
         max_tokens: int | None,
         timeout: float,
+        sees: bool | None = None,
     ) -> None:
+        """``sees``: whether it takes images; None: its name tells, and the server's refusal."""
         self.name = model
+        self.sees = names_a_seeing_model(model) if sees is None else sees
+        self._learns_to_see = sees is None
         self._timeout = timeout
         self._options: dict[str, Any] = {"stream_options": {"include_usage": True}}
         if max_tokens is not None:
@@ -131,7 +171,7 @@ class OpenAIModel:
 
     async def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
         """The answer as it is written; see `bot.responder.Model`."""
-        body = [{"role": message.role, "content": _joined(message.content)} for message in messages]
+        body = [_on_the_wire(message) for message in messages]
         while True:
             options = dict(self._options)
             with _Request(self.name) as request:
@@ -151,6 +191,7 @@ class OpenAIModel:
                     return
                 except openai.APIError as error:
                     if not self._learns_from(error, options, messages):
+                        self._look_at_refusal(error, messages)
                         raise translate(error) from error
                     request.error = "ParameterRefused"
                 except TRANSPORT_ERRORS as error:
@@ -175,6 +216,18 @@ class OpenAIModel:
             self._drop(name)
         return bool(refused)
 
+    def _look_at_refusal(self, error: openai.APIError, messages: Sequence[ChatMessage]) -> None:
+        """:raises ImagesRefused: the server does not take images, or not one of these."""
+        if not any(message.images for message in messages):
+            return
+        is_about_images = _says(error, *ABOUT_IMAGES) and not _says(error, *TOO_LONG, *FILTERED)
+        if getattr(error, "status_code", 0) not in IMAGE_STATUSES or not is_about_images:
+            return
+        if self._learns_to_see and _says(error, *NO_IMAGES):
+            self.sees = False
+            event(log, "model.takes_no_images", model=self.name)
+        raise ImagesRefused(_reason(error)) from error
+
     def _lowers_cap(self, sent: Mapping[str, Any], messages: Sequence[ChatMessage]) -> bool:
         """Prompt and limit are too much together, and the limit is most of it: it is halved."""
         name = next((name for name in CAPS if name in sent), None)
@@ -194,6 +247,29 @@ class OpenAIModel:
         if substitute:
             self._options[substitute] = value
         event(log, "model.parameter_refused", parameter=name, instead=substitute)
+
+
+def names_a_seeing_model(name: str) -> bool:
+    own = name.lower().rpartition("/")[2]
+    has_word = any(word in own for word in SEEING_WORDS)
+    return (own.startswith(SEEING) or has_word) and not own.startswith(BLIND)
+
+
+def _on_the_wire(message: ChatMessage) -> dict[str, Any]:
+    """Images come as parts after the text that names them
+    (platform.openai.com/docs/guides/images)."""
+    text = _joined(message.content)
+    if not message.images:  # a plain string is what every server takes
+        return {"role": message.role, "content": text}
+    return {
+        "role": message.role,
+        "content": [{"type": "text", "text": text}, *map(_image_part, message.images)],
+    }
+
+
+def _image_part(image: Image) -> dict[str, Any]:
+    data = base64.b64encode(image.data).decode("ascii")
+    return {"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{data}"}}
 
 
 # -- the stream

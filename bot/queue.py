@@ -4,7 +4,7 @@ import asyncio
 import logging
 from bisect import insort
 from collections.abc import Callable, Collection, Coroutine, Iterable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
@@ -14,6 +14,7 @@ from bot.errors import Transient, Unavailable
 from bot.logs import broke, event
 from bot.messages import DELETED, Question, Turn, TurnKey
 from bot.retries import until_recorded
+from bot.standing import MOST_ATTEMPTS
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,10 @@ NOTICEABLE = 3.0
 # Seconds between two looks at a turn that another process has to finish first. It says so at
 # once; this is for news that were lost with a connection.
 LOOK_AGAIN = 5.0
+
+# Attempts after which a turn may be what its processes died of. Its last one is made while no other
+# such turn is answered: what kills then kills alone, and innocent ones do not share its fate.
+SUSPECT = MOST_ATTEMPTS - 1
 
 
 class TurnRecords(Protocol):
@@ -82,6 +87,7 @@ class Queue:
         self._answers = answers
         self._tell = tell
         self._rooms = asyncio.Semaphore(at_once)
+        self._suspects = asyncio.Lock()
         self._entries: dict[TurnKey, _Entry] = {}
         self._lines: dict[Thread, list[_Entry]] = {}  # by place
         self._doors: WeakValueDictionary[Thread, asyncio.Lock] = WeakValueDictionary()
@@ -258,19 +264,14 @@ class Queue:
 
     async def _run(self, entry: _Entry) -> None:
         try:
-            if await self._turn_comes(entry):
-                entry.again = await self._answer(entry)
-            else:
-                entry.again = await self._dismiss(entry)
+            async with AsyncExitStack() as held:
+                if await self._turn_comes(entry, held):
+                    entry.is_running = True
+                    entry.again = await self._answers.answer(entry.turn, entry.question)
+                else:
+                    entry.again = await self._dismiss(entry)
         except Exception as error:
             broke(log, "turn.broke", error, channel=entry.turn.key.channel)
-
-    async def _answer(self, entry: _Entry) -> Asked | None:
-        entry.is_running = True
-        try:
-            return await self._answers.answer(entry.turn, entry.question)
-        finally:
-            self._rooms.release()
 
     async def _dismiss(self, entry: _Entry) -> Asked | None:
         """It was stopped while it waited. What stands of an answer begun before is told so."""
@@ -288,10 +289,10 @@ class Queue:
         if entry.again:
             self.ask_again(*entry.again)
 
-    async def _turn_comes(self, entry: _Entry) -> bool:
+    async def _turn_comes(self, entry: _Entry, held: AsyncExitStack) -> bool:
         """Waits until it is to be answered next; False: it was stopped before.
 
-        If it is, it has a room of its own, which it has to release.
+        What it then has for itself, a room, is ``held`` as long as it is answered.
         """
         loop = asyncio.get_running_loop()
         entry.telling = loop.call_later(NOTICEABLE, self._tell_waiting, entry)
@@ -300,19 +301,21 @@ class Queue:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(None) as entry.waiting:
                         await self._first_in_line(entry)
-                        await self._room(entry)
+                        await self._room(entry, held)
                         if not entry.turn.is_stopped:
                             return True
-                        self._rooms.release()
+                await held.aclose()
             return False
         finally:
             entry.waiting = None
             entry.telling.cancel()
 
-    async def _room(self, entry: _Entry) -> None:
+    async def _room(self, entry: _Entry, held: AsyncExitStack) -> None:
         self._before_room[entry.turn.key] = None
         try:
-            await self._rooms.acquire()
+            if entry.turn.attempts_now >= SUSPECT:
+                await held.enter_async_context(self._suspects)
+            await held.enter_async_context(self._rooms)
         finally:
             del self._before_room[entry.turn.key]
 

@@ -119,8 +119,8 @@ class Reply:
         self._on_messages = on_messages
         self._told: list[str] = []
 
-    def adopt(self, standing: Standing, draft: Draft) -> None:
-        """Goes on with what another process left, whose text the draft holds already."""
+    def adopt(self, standing: Standing, draft: Draft, *, was_begun: bool) -> None:
+        """Goes on with what another process left, whose text the draft holds, and that alone."""
         parts = draft.parts()
         for number, found in enumerate(standing.reply):
             part = parts[number] if number < len(parts) else None
@@ -128,9 +128,7 @@ class Reply:
             is_shown = part is not None and part.text == found.text
             is_shown = is_shown and (draft.ended or not found.is_last)
             self._messages.append(_Message(found.ts, part if is_shown else None))
-        # The last post of that process may come to stand there yet.
-        self._messages.append(_Message())
-        self._may_have_strays = True
+        self._may_have_strays = was_begun  # the last post of that process may land yet
         self._adopt_surplus(standing)
         self._note_messages()
 
@@ -158,6 +156,10 @@ class Reply:
         draft.waiting = waiting and f"Waiting: {waiting}."
         self._sign.tell(waiting)
         self.wake()
+
+    def tell_reading(self, what: str) -> None:
+        """Tells the person which file is being read, where there is a status line for it."""
+        self._sign.tell_reading(what)
 
     async def follow(self, draft: Draft) -> None:
         """Shows the draft as it grows, and returns when its end is on screen.

@@ -2,7 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,6 +23,7 @@ from bot.draft import UNFINISHED, WHOLE, Draft
 from bot.errors import (
     BotError,
     EmptyAnswer,
+    ImagesRefused,
     Interrupted,
     NothingAsked,
     QuestionGone,
@@ -25,12 +34,14 @@ from bot.errors import (
     ThreadUnreadable,
     Transient,
 )
-from bot.gate import blank_question, is_tombstone, is_wordless, question_in
+from bot.files import Attached, Reading
+from bot.gate import SPOKEN_SUBTYPES, blank_question, is_wordless, question_in
 from bot.logs import broke, event
 from bot.messages import (
     DELETED,
     ChatMessage,
     Delta,
+    File,
     Identity,
     Outcome,
     Question,
@@ -42,7 +53,7 @@ from bot.messages import (
 )
 from bot.meter import Meter
 from bot.prices import Prices
-from bot.prompt import Prompt, TokenEstimate, fit, system_message
+from bot.prompt import Prompt, TokenEstimate, files_that_fit, fit, system_message
 from bot.reply import Reply, ReplyChat
 from bot.retries import OnWait, ask_again, read_again, until_it_lands, until_recorded
 from bot.sign import Signs
@@ -50,6 +61,8 @@ from bot.standing import Standing, hopeless, is_too_old, standing
 from bot.turnstile import Closed, Turnstile
 
 log = logging.getLogger(__name__)
+
+Thread = Sequence[Mapping[str, Any]]  # its messages as Slack gives them
 
 # Seconds. A shorter wait is over before its reader has understood the sentence about it.
 NOTICEABLE = 2.0
@@ -72,11 +85,25 @@ class Model(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def sees(self) -> bool:
+        """Whether it takes images, as far as that is known."""
+
     def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
         """The answer as it is written; `Usage` at its end, where the server reports it.
 
         :raises Transient: it may work when asked again.
         :raises ModelError: it will not; `CutAtTokenLimit` and `ContentFiltered` after the text.
+        """
+
+
+class Files(Protocol):
+    async def read(
+        self, files: Sequence[File], on_reading: Callable[[str], None]
+    ) -> Mapping[str, Reading]:
+        """What is in each, by id, within a time limit. Raises nothing.
+
+        ``on_reading`` hears which files one has to wait for.
         """
 
 
@@ -120,6 +147,7 @@ class _Answer:
     meter: Meter
     reply: Reply
     draft: Draft = field(default_factory=Draft)
+    thread: Thread | None = None  # None: it has to be read
     writing: asyncio.Task[None] | None = None
     is_admitted: bool = False  # the model may be asked
     again: Asked | None = None  # what is asked in its place
@@ -127,6 +155,17 @@ class _Answer:
     @property
     def key(self) -> TurnKey:
         return self.turn.key
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What a prompt is made of, before it is known how much of it fits."""
+
+    question: Question
+    system: ChatMessage
+    thread: Thread
+    names: dict[str, str]
+    attached: Attached
 
 
 class Responder:
@@ -138,6 +177,7 @@ class Responder:
         bot: Identity,
         chat: Chat,
         model: Model,
+        files: Files,
         turns: Turns,
         admission: Admission,
         turnstile: Turnstile,
@@ -148,6 +188,7 @@ class Responder:
         self._bot = bot
         self._chat = chat
         self._model = model
+        self._files = files
         self._turns = turns
         self._admission = admission
         self._turnstile = turnstile
@@ -175,6 +216,9 @@ class Responder:
                 await self._finish(answer, "stopped", None)
             else:
                 await self._answer(answer)
+        except Exception as error:  # the next questions of the thread are not to wait for ever
+            broke(log, "answer.broke", error, channel=turn.key.channel)
+            await self._finish(answer, "failed", None)
         finally:
             del self._answers[turn.key]
         return None if answer.meter.is_handed_over else answer.again
@@ -238,7 +282,7 @@ class Responder:
     async def _refusal(self, answer: _Answer) -> BotError | None:
         """Why the model is not to be asked; None where it is. What has begun may end."""
         turn = answer.turn
-        if turn.attempts == turn.attempts_before:
+        if not (answer.is_admitted or turn.attempts_now):
             try:
                 await self._admission.admit(turn)
             except BotError as error:
@@ -279,7 +323,7 @@ class Responder:
             return found, self._stopping(answer.turn)
         return found, hopeless(found, turn, datetime.now(UTC))
 
-    async def _thread_of(self, turn: Turn) -> list[dict[str, Any]]:
+    async def _thread_of(self, turn: Turn) -> Thread:
         """However long Slack is away, as long as the answer matters."""
         while True:
             try:
@@ -293,9 +337,10 @@ class Responder:
     def _take_up(self, answer: _Answer, found: Standing, error: BotError | None) -> None:
         """What people already see is what the draft begins with."""
         draft, text = answer.draft, join([message.text for message in found.reply])
-        answer.question = answer.question or found.question
+        answer.question, answer.thread = answer.question or found.question, found.thread
+        answer.is_admitted = bool(found.reply) and not found.is_outdated
         draft.push(text)
-        answer.reply.adopt(found, draft)
+        answer.reply.adopt(found, draft, was_begun=answer.turn.attempts > 0)
         if error:
             self._end_early(answer, error)
         elif answer.turn.is_continued:
@@ -325,22 +370,24 @@ class Responder:
 
         slow = asyncio.get_running_loop().call_later(NOTICEABLE, tell_slow)
         try:
-            question = answer.question or await self._wording(answer.turn, tell)
-            if is_wordless(question, self._bot):
-                raise NothingAsked(views.wordless(question))
-            messages = await self._messages(question, tell)
-            if not answer.is_admitted:  # to this wording
-                await self._admission.admit(answer.turn)
+            question = await self._question(answer, tell)
+            thread = await self._thread(question, answer.thread, tell)
         finally:
             slow.cancel()
         if draft.waiting:
             reply.tell(draft, "")
-        prompt = self._fit(messages, self._context_tokens, draft.kept)
+        material = await self._material(question, thread, reply)
+        prompt = self._fit(material, self._context_tokens, draft.kept)
         begun = asyncio.create_task(self._begin(answer.meter, prompt))
         try:
-            await self._stream(prompt, answer, tell, begun)
+            try:
+                await self._stream(prompt, answer, tell, begun)
+            except ImagesRefused:
+                material = replace(material, attached=material.attached.unseen())
+                prompt = self._fit(material, self._context_tokens, draft.kept)
+                await self._stream(prompt, answer, tell, begun)
         except QuestionTooLong:  # for this model, or our estimate was too low
-            prompt = self._fit(messages, prompt.tokens // 2, draft.kept)
+            prompt = self._fit(material, prompt.tokens // 2, draft.kept)
             await self._stream(prompt, answer, tell, begun)
         finally:
             begun.cancel()  # where nothing came; the end says all that it would
@@ -352,13 +399,31 @@ class Responder:
         record = meter.foreboding(prompt.tokens)
         await until_recorded(lambda: self._turns.begin(meter.turn, record))
 
-    async def _messages(self, question: Question, on_wait: OnWait) -> list[ChatMessage]:
-        """The system prompt and the thread, the question last."""
-        thread: list[dict[str, Any]] = []
-        if not question.opens_thread:
-            thread = await self._read_thread(question, on_wait)
+    async def _question(self, answer: _Answer, on_wait: OnWait) -> Question:
+        """What is asked, if it may be: another process may have been told of other words."""
+        question = answer.question
+        if question is None:
+            answer.thread = await self._read_thread(blank_question(answer.turn), on_wait)
+            question = _wording(answer.thread, answer.turn)
+        if is_wordless(question, self._bot):
+            raise NothingAsked(views.wordless(question))
+        if not answer.is_admitted:
+            await self._admission.admit(answer.turn)
+        return question
+
+    async def _thread(self, question: Question, thread: Thread | None, on_wait: OnWait) -> Thread:
+        if question.opens_thread:
+            return []
+        return await self._read_thread(question, on_wait) if thread is None else thread
+
+    async def _material(self, question: Question, thread: Thread, reply: Reply) -> _Material:
+        """What is said and attached in the thread, with the names of those who speak."""
         people = history.people(thread, question, self._bot)
-        names = history.unique_names(await self._chat.names(people), self._bot)
+        found, attached = await asyncio.gather(
+            self._chat.names(people),
+            self._read_files(history.files_in(thread, question, self._bot), reply),
+        )
+        names = history.unique_names(found, self._bot)
         system = system_message(
             self._instructions,
             question,
@@ -366,16 +431,16 @@ class Responder:
             user=names.get(question.user, question.user),
             today=datetime.now(UTC).date(),
         )
-        return [system, *history.chat_messages(thread, question, self._bot, names)]
+        return _Material(question, system, thread, names, attached)
 
-    async def _wording(self, turn: Turn, on_wait: OnWait) -> Question:
-        """What the question says now; another process was told of the edit."""
-        for message in await self._read_thread(blank_question(turn), on_wait):
-            if str(message.get("ts")) == turn.key.ts and not is_tombstone(message):
-                return question_in(message, turn)
-        raise QuestionGone
+    async def _read_files(self, attached: Attached, reply: Reply) -> Attached:
+        if not attached.wanted:
+            return attached
+        readings = await self._files.read(attached.wanted, reply.tell_reading)
+        reply.tell_reading("")
+        return attached.with_readings(readings)
 
-    async def _read_thread(self, question: Question, on_wait: OnWait) -> list[dict[str, Any]]:
+    async def _read_thread(self, question: Question, on_wait: OnWait) -> Thread:
         try:
             return await read_again(
                 lambda: self._chat.thread(question.channel, question.thread_ts), on_wait
@@ -385,9 +450,20 @@ class Responder:
                 return []
             raise ThreadUnreadable(str(error)) from error
 
-    def _fit(self, messages: list[ChatMessage], budget: int, written: str) -> Prompt:
-        system, *spoken = messages
-        return fit(system, spoken, budget=budget, estimate=self._estimate, written=written)
+    def _fit(self, material: _Material, budget: int, written: str) -> Prompt:
+        """The system prompt and the thread, the question last, within so many tokens.
+
+        What is ``written`` of the answer, if it is to go on, is in them.
+        """
+        attached = material.attached if self._model.sees else material.attached.unseen()
+        attached = files_that_fit(attached, budget=budget, estimate=self._estimate)
+        spoken = history.chat_messages(
+            material.thread, material.question, self._bot, material.names, attached
+        )
+        prompt = fit(
+            material.system, spoken, budget=budget, estimate=self._estimate, written=written
+        )
+        return replace(prompt, about_files=tuple(attached.notes))
 
     async def _stream(
         self,
@@ -428,7 +504,7 @@ class Responder:
         await ask_again(attempt, on_wait)
 
     def _learn(self, prompt: Prompt, usage: Usage) -> None:
-        if usage.input_tokens is not None:
+        if usage.input_tokens is not None and not prompt.has_images:
             self._estimate.learn(estimated=prompt.tokens, reported=usage.input_tokens)
 
     def _end(self, task: asyncio.Task[None], answer: _Answer) -> None:
@@ -477,7 +553,7 @@ class Responder:
             turn = replace(turn, attempts=meter.attempt)
         else:
             turn = replace(turn, attempts=answer.turn.attempts)
-        answer.turn, answer.question = turn, question
+        answer.turn, answer.question, answer.thread = turn, question, None
         answer.meter, answer.is_admitted = self._meter(turn), False
         answer.reply.asked = turn.asked
         answer.reply.tell(answer.draft, "")
@@ -562,6 +638,15 @@ class Responder:
             await self._turns.suspend(turn, record)
         except Exception as error:  # whoever finds this process gone takes the turn all the same
             broke(log, "turn.not_recorded", error)
+
+
+def _wording(thread: Thread, turn: Turn) -> Question:
+    """What the question of a turn says now."""
+    for message in thread:
+        is_spoken = message.get("subtype") in SPOKEN_SUBTYPES
+        if str(message.get("ts")) == turn.key.ts and is_spoken:
+            return question_in(message, turn)
+    raise QuestionGone
 
 
 def _log_failure(error: BaseException) -> None:

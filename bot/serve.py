@@ -17,6 +17,7 @@ from bot.budget_views import BUDGETS, REMOVE, WHOM, refused_modal
 from bot.control_views import CONTINUE, MORE, RATE, REASON, RETRY, STOP, reason_notice
 from bot.controls import Controls
 from bot.desk import Desk, Form, Routes
+from bot.downloads import downloading
 from bot.errands import Errands
 from bot.errors import BotError, CannotStart, SlackRefused
 from bot.logs import event, heard_by
@@ -26,8 +27,10 @@ from bot.openai_model import OpenAIModel
 from bot.pacing import Limits, Pacer
 from bot.people import People
 from bot.queue import Queue, Tell
+from bot.reader import FileReader
 from bot.responder import Responder
 from bot.retries import until_reachable
+from bot.sandbox import Sandbox
 from bot.settings import Settings
 from bot.store import Membership, Store, opened
 from bot.turnstile import Turnstile
@@ -130,6 +133,7 @@ def model_of(settings: Settings) -> OpenAIModel:
         temperature=settings.openai_temperature,
         max_tokens=settings.openai_max_tokens,
         timeout=settings.openai_timeout,
+        sees=settings.openai_vision,
     )
 
 
@@ -193,10 +197,16 @@ async def _start(
         teller=chat,
         errands=errands,
     )
+    downloads = await stack.enter_async_context(
+        downloading(client, token=settings.slack_bot_token, api_url=settings.slack_api_url)
+    )
+    files = FileReader(downloads.fetch, Sandbox().parse)
+    stack.push_async_callback(files.close)
     responder = Responder(
         bot=identity,
         chat=chat,
         model=model,
+        files=files,
         turns=store.turns,
         admission=admission,
         turnstile=turnstile,
@@ -230,7 +240,7 @@ async def _start(
 def _whisper(chat: slack.SlackChat) -> Tell:
     async def whisper(turn: Turn, sentence: str) -> None:
         with suppress(BotError):  # a courtesy: the answer comes all the same
-            await chat.whisper(turn.key.channel, turn.thread_ts, turn.user, sentence)
+            await chat.whisper(turn.key.channel, turn.private_thread_ts, turn.user, sentence)
 
     return whisper
 

@@ -17,6 +17,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 SLACK_URL = "https://slack.com/api/"
 
 DEFAULT_MODEL = "gpt-4o-mini"
+VISION: Mapping[str, bool | None] = {"auto": None, "yes": True, "no": False}
 
 PLACEHOLDERS = ("xoxb-...", "xapp-...", "sk-...")  # in .env.example, to be filled in
 
@@ -48,6 +49,7 @@ class Settings:
     openai_max_tokens: int | None  # None: whatever the server's own limit is
     openai_context_tokens: int
     openai_timeout: float  # seconds of silence
+    openai_vision: bool | None  # whether the model takes images; None: its name tells
     system_prompt: str
     admin_users: tuple[str, ...]  # beside the workspace's admins and owners
     allow_guests: bool
@@ -120,6 +122,7 @@ class Settings:
                 "OPENAI_CONTEXT_TOKENS", _whole(500, 10_000_000), 16_000
             ),
             openai_timeout=read.optional("OPENAI_TIMEOUT", _number(1, 3_600), 120.0),
+            openai_vision=read.optional("OPENAI_VISION", _choice(VISION)),
             system_prompt=read.optional("SYSTEM_PROMPT", str, DEFAULT_SYSTEM_PROMPT),
             admin_users=read.optional("ADMIN_USERS", _users, ()),
             allow_guests=read.optional("ALLOW_GUESTS", _yes_or_no, False),
@@ -285,6 +288,15 @@ def _number(low: float, high: float) -> Callable[[str], float]:
         if not low <= value <= high:
             raise ValueError(f"must be a number from {low:g} to {high:,g}")
         return value
+
+    return parse
+
+
+def _choice(meanings: Mapping[str, T]) -> Callable[[str], T]:
+    def parse(text: str) -> T:
+        if text.lower() not in meanings:
+            raise ValueError(f"must be one of {', '.join(meanings)}")
+        return meanings[text.lower()]
 
     return parse
 

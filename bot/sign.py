@@ -68,6 +68,7 @@ class Sign:
         self._chat = chat
         self._signs = signs
         self._waiting = ""
+        self._reading = ""
         self._shown, self._shown_at = "", -inf
         self._news = asyncio.Event()
         self._has_reacted = False
@@ -91,6 +92,11 @@ class Sign:
         if waiting != self._waiting:
             self._waiting = waiting
             self._news.set()
+
+    def tell_reading(self, what: str) -> None:
+        """Which file is being read; "" when that is over."""
+        self._reading = what
+        self._news.set()
 
     def adopt_reaction(self) -> None:
         """One of another process stands on the question: it is this sign's to remove."""
@@ -135,6 +141,8 @@ class Sign:
     def _status(self, words: Callable[[], int]) -> str:
         if self._waiting:
             return f"is waiting: {self._waiting}..."
+        if self._reading:
+            return f"is reading {self._reading}..."
         if self._is_post_expected:
             return self._shown or THINKING
         count = words()

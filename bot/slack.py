@@ -133,6 +133,13 @@ async def socket_url(client: AsyncWebClient, app_token: str) -> str:
     return str(answer.get("url"))
 
 
+async def file_info(client: AsyncWebClient, id: str) -> Mapping[str, Any]:
+    """A file as Slack describes it; it wants the scope files:read."""
+    answer = await _translated(client, "files.info", {"file": id})
+    described = answer.get("file")
+    return described if isinstance(described, dict) else {}
+
+
 async def name_of(client: AsyncWebClient, id: str) -> str | None:
     """What a person or a channel is called. For channels, it needs scopes of its own.
 
@@ -181,8 +188,8 @@ class SlackChat:
     async def delete(self, channel: str, ts: str) -> None:
         await self._call("chat.delete", channel=channel, ts=ts)
 
-    async def whisper(self, channel: str, thread_ts: str, user: str, sentence: str) -> None:
-        """Says something in a thread that only one person sees; Slack does not keep it."""
+    async def whisper(self, channel: str, thread_ts: str | None, user: str, sentence: str) -> None:
+        """Says something that only one person sees; Slack does not keep it."""
         await self._call(
             "chat.postEphemeral",
             channel=channel,
@@ -371,11 +378,11 @@ class Surfaces:
             async with asyncio.timeout(CALL_TIMEOUT):
                 async with session.post(url, proxy=self._client.proxy, **body) as response:
                     status = response.status
-                    retry_after = _retry_after(response.headers)
+                    seconds = retry_after(response.headers)
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable("Slack", type(error).__name__) from error
         if status == 429:
-            raise RateLimited("Slack", retry_after)
+            raise RateLimited("Slack", seconds)
         if status >= 500:
             raise Unavailable("Slack", f"HTTP {status}")
         if status >= 300:
@@ -486,13 +493,13 @@ def translate(method: str, error: SlackApiError) -> BotError:
     data = getattr(response, "data", None)
     code = str(data.get("error") or "") if isinstance(data, dict) else ""
     if status == 429 or code in RATE_LIMIT_ERRORS:
-        return RateLimited("Slack", _retry_after(response.headers))
+        return RateLimited("Slack", retry_after(response.headers))
     if status >= 500 or code in PASSING_ERRORS or not code:
         return Unavailable("Slack", f"{method}: {code or f'HTTP {status}'}")
     return SlackRefused(method, code)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds. Slack sends whole ones."""
     try:
         return max(0.0, float(headers["Retry-After"]))

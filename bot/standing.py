@@ -1,7 +1,7 @@
 """What stands in a thread of a turn that another process began: its question, and its reply."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,6 +40,7 @@ class Standing:
     is_whole: bool = False
     is_outdated: bool = False  # all of the reply is to what was asked before
     has_reaction: bool = False  # the bot's own, which said that an answer is coming
+    thread: Sequence[Mapping[str, Any]] | None = field(default=None, compare=False)  # as read
 
 
 def standing(thread: Sequence[Mapping[str, Any]], turn: Turn, bot: Identity) -> Standing:
@@ -73,6 +74,7 @@ def standing(thread: Sequence[Mapping[str, Any]], turn: Turn, bot: Identity) -> 
         is_whole=any(found.is_last and found.asked == turn.asked for found in reply),
         is_outdated=bool(reply) and all(found.asked < turn.asked for found in reply),
         has_reaction=has_reaction,
+        thread=thread,
     )
 
 
@@ -80,7 +82,7 @@ def hopeless(found: Standing, turn: Turn, now: datetime) -> BotError | None:
     """Why there is no point in going on with what was found, if there is none."""
     if found.is_whole:
         return None
-    if turn.attempts - turn.attempts_before >= MOST_ATTEMPTS:
+    if turn.attempts_now >= MOST_ATTEMPTS:
         return TriedTooOften()
     if is_too_old(turn, now):
         return TooLate()

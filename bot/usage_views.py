@@ -305,7 +305,7 @@ def _sparkline(days: Sequence[Total], report: Report) -> str:
     highest = max(days, key=lambda total: amount(total, report.measure) or Decimal())
     ticks = "".join(_spark(sizes.get(day, Decimal()), most) for day in shown[-MOST_SPARKS:])
     day = short_day(date.fromisoformat(highest.group[0]))
-    return f"`{ticks}`  by day; most on {day}: {figure(highest, report)}"
+    return f"{ticks}  by day; most on {day}: {figure(highest, report)}"
 
 
 def _spark(size: Decimal, most: Decimal) -> str:

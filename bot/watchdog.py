@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from bot.logs import event, standing
+from bot.logs import last_words, standing
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ HANGS_AFTER = 15
 # holds the interpreter's lock (a regular expression without end, for one).
 LOCKED_AFTER = 20.0
 
-LAST_LINE_WITHIN = 2.0  # seconds; what hangs may be the log itself
+LAST_WORDS_WITHIN = 2.0  # seconds; what hangs may be whoever reads the log
 
 
 @contextmanager
@@ -77,15 +77,14 @@ class _Watchdog(threading.Thread):
         self._has_answered = True
 
     def _end_process(self) -> None:
-        last_line = threading.Thread(target=self._say_where, daemon=True)
-        last_line.start()
-        last_line.join(LAST_LINE_WITHIN)
+        saying = threading.Thread(target=self._say_where, daemon=True)
+        saying.start()
+        saying.join(LAST_WORDS_WITHIN)
         os._exit(HUNG)  # nothing that hangs can be wound down
 
     def _say_where(self) -> None:
         frame = sys._current_frames().get(self._watched)
-        place = standing(frame) if frame else None
-        event(log, "loop.hangs", level=logging.CRITICAL, where=place)
+        last_words(log, "loop.hangs", where=standing(frame) if frame else None)
 
 
 @contextmanager

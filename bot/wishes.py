@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.control_views import CONTINUE, RETRY, STOP
-from bot.gate import file_names, is_id, is_spoken_by_a_person, is_tombstone, is_ts, text_of
+from bot.files import files_of
+from bot.gate import is_id, is_spoken_by_a_person, is_tombstone, is_ts, text_of
 from bot.history import reply_tag
 from bot.interactions import Press
 from bot.messages import Identity, Question, TurnKey
@@ -132,7 +133,7 @@ def _edit(message: Mapping[str, Any], event: Mapping[str, Any], bot: Identity) -
         return None
     if not (is_id(channel) and is_id(user) and is_ts(ts) and is_ts(thread_ts)):
         return None
-    text, files = text_of(message), file_names(message)
+    text, files = text_of(message), files_of(message)
     return Edit(Question(bot.team, channel, ts, thread_ts, user, text, files), edited_ts)
 
 

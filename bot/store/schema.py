@@ -97,6 +97,10 @@ usage = Table(
 
 Index("usage_by_time", usage.c.at)
 
+# A workspace's, and somebody's own, without a look at all the others.
+Index("usage_by_team", usage.c.team, usage.c.at)
+Index("usage_by_user", usage.c.team, usage.c.user, usage.c.at)
+
 # What people think of answers. A reason is the one thing here in a person's own words: they wrote
 # it for those who run the bot.
 feedback = Table(

@@ -41,7 +41,7 @@ def kit(browser: "Windows") -> Iterator[Stage]:
 
 
 # The page says it to the person; Chromium notes each answer of this kind as an error.
-_REFUSED_DEED = re.compile(r"/do/\w+ - Failed to load resource: .* status of 4\d\d")
+_REFUSED_DEED = re.compile(r"/(?:do/\w+|upload\S*) - Failed to load resource: .* status of 4\d\d")
 
 
 @dataclass

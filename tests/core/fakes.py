@@ -2,7 +2,14 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -10,9 +17,11 @@ from math import inf
 from typing import Any
 
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
+from bot.files import Reading
 from bot.messages import (
     ChatMessage,
     Delta,
+    File,
     Identity,
     Outcome,
     Question,
@@ -246,7 +255,8 @@ class FakeModel:
 
     name = "fake-model"
 
-    def __init__(self, *scripts: Sequence[Step]) -> None:
+    def __init__(self, *scripts: Sequence[Step], sees: bool = True) -> None:
+        self.sees = sees
         self.scripts = list(scripts)
         self.asked: list[Sequence[ChatMessage]] = []
         self.asked_at: list[float] = []
@@ -270,6 +280,25 @@ class FakeModel:
                     step()
         finally:
             self.closed += 1
+
+
+class FakeFiles:
+    """Has read these files before; of others it knows nothing. It takes ``seconds``."""
+
+    def __init__(
+        self, readings: Mapping[str, Reading] | None = None, *, seconds: float = 0
+    ) -> None:
+        self.readings = readings or {}
+        self.seconds = seconds
+        self.asked: list[Sequence[File]] = []
+
+    async def read(
+        self, files: Sequence[File], on_reading: Callable[[str], None]
+    ) -> Mapping[str, Reading]:
+        self.asked.append(files)
+        on_reading(files[0].name)
+        await asyncio.sleep(self.seconds)
+        return {file.id: self.readings[file.id] for file in files if file.id in self.readings}
 
 
 class FakeTurns:

@@ -98,6 +98,17 @@ def test_limit_that_nobody_has_used_is_shown() -> None:
     assert "Each person: $20.00 a month" in read(views.budgets_modal(budgets(limits=[each])))
 
 
+def test_limit_for_each_stands_above_those_for_whom_it_holds() -> None:
+    each = limit("person", EACH)
+    uses = [Use(each, "UANA", 5 * DOLLAR), Use(each, "UBEN", DOLLAR)]
+
+    lines = read(views.budgets_modal(Budgets([each], uses, ()))).splitlines()
+
+    at = lines.index("Each person: $20.00 a month")
+    assert "<@UANA>: $5.00 of $20.00" in lines[at + 1]
+    assert "<@UBEN>: $1.00 of $20.00" in lines[at + 2]
+
+
 def test_own_limits_are_shown_without_a_form() -> None:
     view = views.own_budgets_message([Use(limit("person", "UANA", 5), "UANA", DOLLAR)])
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.gate import is_wordless, question_from
-from bot.messages import Question
+from bot.messages import File, Question
 from tests.core.fakes import BOT, question
 
 TS = "1700000000.000100"
@@ -102,7 +102,7 @@ def test_files_are_known_by_name_title_or_not_at_all() -> None:
     asked = question_from(direct(text="", subtype="file_share", files=files), BOT)
 
     assert asked is not None
-    assert asked.files == ("a.pdf", "Plan", "a file", "7")
+    assert [file.name for file in asked.files] == ["a.pdf", "Plan", "a file", "7"]
 
 
 def test_forwarded_message_is_part_of_the_question() -> None:
@@ -277,7 +277,7 @@ def test_anything_more_is_not(text: str) -> None:
 
 
 def test_file_alone_is_not_wordless() -> None:
-    assert not is_wordless(question("<@UBOT>", files=("plan.pdf",)), BOT)
+    assert not is_wordless(question("<@UBOT>", files=(File("F1PLAN", "plan.pdf"),)), BOT)
 
 
 def test_forwarded_message_alone_is_not_wordless() -> None:

@@ -1,5 +1,6 @@
 """How a thread reads to the model."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.draft import Draft, Part
-from bot.history import answer_text, chat_messages, is_own, people, reply_tag, unique_names
-from bot.messages import ChatMessage, Question, TurnKey
+from bot.files import Attached, Reading, files_of
+from bot.history import (
+    answer_text,
+    chat_messages,
+    files_in,
+    is_own,
+    people,
+    reply_tag,
+    unique_names,
+)
+from bot.messages import ChatMessage, Image, Question, TurnKey
 from bot.views import notice_message, reply_message
 from tests.core.fakes import BOT, question
 
@@ -178,24 +188,89 @@ def test_escapes_are_undone() -> None:
 # -- files and what people forward
 
 
-def test_files_are_named_in_place_of_their_content() -> None:
-    thread = said("look", subtype="file_share", files=[{"name": "plan\nB.pdf"}, {"id": "F1"}])
+PLAN, CAT = {"id": "F0PLAN", "name": "plan\nB.pdf"}, {"id": "F0CAT", "name": "cat.png"}
+PICTURE = Image("image/png", b"png", 64, 48)
+UNREACHABLE = "it could not be fetched from Slack"
+
+
+def with_files(**readings: Reading) -> Attached:
+    return Attached().with_readings({f"F0{name.upper()}": read for name, read in readings.items()})
+
+
+def test_file_that_cannot_be_read_is_named_in_place_of_its_content() -> None:
+    thread = said("look", subtype="file_share", files=[PLAN, {"id": "F1"}])
 
     assert read(thread) == [
         (
             "user",
-            "Ben: look\n\n[attached file, which you cannot read: plan B.pdf]\n\n"
-            "[attached file, which you cannot read: a file]",
+            f"Ben: look\n\n[attached file, which you cannot read: plan B.pdf; {UNREACHABLE}]\n\n"
+            f"[attached file, which you cannot read: a file; {UNREACHABLE}]",
         )
     ]
 
 
 def test_file_of_the_question_is_named_too() -> None:
-    asked = question("what is this?", files=("cat.png",))
+    asked = question("what is this?", files=files_of({"files": [CAT]}))
 
     last = chat_messages([], asked, BOT, NAMES)[-1]
 
-    assert last.content == "Ana: what is this?\n\n[attached file, which you cannot read: cat.png]"
+    assert last.content == (
+        f"Ana: what is this?\n\n[attached file, which you cannot read: cat.png; {UNREACHABLE}]"
+    )
+
+
+def test_text_of_a_file_stands_beneath_the_words_of_who_attached_it() -> None:
+    thread = [said("look", subtype="file_share", files=[PLAN])]
+
+    message, _ = chat_messages(thread, QUESTION, BOT, NAMES, with_files(plan=Reading("Step 1")))
+
+    assert re.fullmatch(
+        r"Ben: look\n\n\[attached file: plan B\.pdf\. Its text stands between the lines (=\w+=)\]"
+        r"\n\1\nStep 1\n\1",
+        message.content,
+    )
+
+
+def test_images_go_with_the_message_that_names_them() -> None:
+    asked = question("and?", files=files_of({"files": [CAT]}), ts=QUESTION.ts, thread_ts=ROOT)
+    thread = [said("", subtype="file_share", files=[CAT, PLAN])]
+    found = with_files(cat=Reading(image=PICTURE), plan=Reading(image=PICTURE))
+
+    earlier, last = chat_messages(thread, asked, BOT, NAMES, found)
+
+    assert earlier.content == ("Ben: [attached image 1: cat.png]\n\n[attached image 2: plan B.pdf]")
+    assert earlier.images == (PICTURE, PICTURE)
+    assert last == ChatMessage("user", "Ana: and?\n\n[attached image 1: cat.png]", (PICTURE,))
+
+
+def test_files_of_the_question_are_wanted_first_then_the_newest() -> None:
+    asked = question("?", files=files_of({"files": [CAT]}), ts=QUESTION.ts, thread_ts=ROOT)
+    thread = [
+        said("1", at=1, files=[{"id": "F0OLD"}]),
+        part("An answer.", at=2),
+        said("2", at=3, files=[PLAN, {"id": "F0NEW"}]),
+        said("", at=4, files=[CAT]),
+        said("later", at=99, files=[{"id": "F0LATE"}]) | {"ts": "1700000999.000000"},
+    ]
+
+    found = files_in(thread, asked, BOT)
+
+    assert [file.id for file in found.wanted] == ["F0CAT", "F0PLAN", "F0NEW", "F0OLD"]
+
+
+def test_files_since_the_last_answer_are_news() -> None:
+    thread = [
+        said("1", at=1, files=[{"id": "F0OLD"}]),
+        part("An answer.", at=2),
+        own(at=3) | notice_message("A notice."),
+        said("2", at=4, files=[PLAN]),
+    ]
+
+    assert files_in(thread, QUESTION, BOT).news == {"F0PLAN"}
+
+
+def test_own_files_are_not_read() -> None:
+    assert files_in([own(files=[PLAN])], QUESTION, BOT).wanted == ()
 
 
 def test_forwarded_message_is_quoted() -> None:
@@ -346,10 +421,17 @@ def test_answers_to_two_questions_stay_apart() -> None:
     assert read(*thread) == [("assistant", "One.\n\nTwo."), ("assistant", "A.\n\nB.")]
 
 
-def test_part_that_came_after_the_question_is_left_out() -> None:
+def test_answer_to_an_earlier_question_is_read_whole_though_it_came_after_this_one() -> None:
     late = part("Two.", number=1) | {"ts": "1700000901.000000"}
 
-    assert read(part("One.", number=0), late) == [("assistant", "One.")]
+    assert read(part("One.", number=0), late) == [("assistant", "One.\n\nTwo.")]
+
+
+@pytest.mark.parametrize("ts", [QUESTION.ts, "1700000900.000001"])
+def test_answers_to_this_question_and_to_later_ones_are_left_out(ts: str) -> None:
+    later = part("Two.", turn=TurnKey("T1", "C1", ts)) | {"ts": "1700000901.000000"}
+
+    assert read(part("One."), later) == [("assistant", "One.")]
 
 
 LONG = "\n\n".join(

@@ -326,3 +326,16 @@ def test_level_silences_our_own_events(
     logs.event(logging.getLogger("bot.reply"), "post.sent", level=logging.WARNING)
 
     assert capsys.readouterr().err == ""
+
+
+def test_last_words_are_a_line_like_any_other_though_the_log_is_locked(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    handler = logging.getLogger().handlers[0]
+    handler.acquire()
+    try:
+        logs.last_words(logging.getLogger("bot.watchdog"), "loop.hangs", where="app.py:7")
+    finally:
+        handler.release()
+
+    assert re.fullmatch(r"\S+Z CRITICAL loop\.hangs where=app\.py:7\n", capfd.readouterr().err)

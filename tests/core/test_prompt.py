@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.files import Attached, Reading
 from bot.history import chat_messages, unique_names
-from bot.messages import ChatMessage
-from bot.prompt import Prompt, TokenEstimate, fit, system_message
+from bot.messages import ChatMessage, File, Image
+from bot.prompt import Prompt, TokenEstimate, files_that_fit, fit, system_message
 from tests.core.fakes import BOT, question
 
 TODAY = date(2026, 11, 22)
@@ -310,3 +311,87 @@ def test_of_a_long_text_the_beginning_is_left_out_and_the_question_stays() -> No
     assert prompt.messages[1] == user("why?")
     assert prompt.messages[2].content.endswith("The end of it")
     assert prompt.tokens <= 500
+
+
+# -- files and images
+
+
+def pictures(count: int, *, side: int = 1024) -> tuple[Image, ...]:
+    return (Image("image/png", b"png", side, side),) * count
+
+
+def files_fitted(*readings: Reading, budget: int) -> list[Reading]:
+    files = [File(f"F{number}AA", f"{number}") for number in range(len(readings))]
+    read = {file.id: reading for file, reading in zip(files, readings, strict=True)}
+    attached = Attached.of(files, news=[]).with_readings(read)
+    fitting = files_that_fit(attached, budget=budget, estimate=TokenEstimate())
+    return [fitting.reading(file) for file in files]
+
+
+def test_image_counts_by_its_size() -> None:
+    estimate = TokenEstimate()
+    message = ChatMessage("user", "x" * 36, pictures(2))
+
+    assert estimate.of_images(pictures(1)) == 32 * 32
+    assert estimate.of_images(pictures(1, side=1)) == 85
+    assert estimate.of_message(message) == 14 + 2 * 1024
+
+
+def test_short_files_stay_as_they_are() -> None:
+    readings = [Reading("one"), Reading(image=pictures(1)[0]), Reading(hurdle="broken")]
+
+    assert files_fitted(*readings, budget=4_000) == readings
+
+
+def test_long_file_loses_its_middle_and_says_so() -> None:
+    (reading,) = files_fitted(Reading("a" * 30_000 + "b" * 30_000), budget=4_000)
+
+    assert reading.text.startswith("aaa")
+    assert reading.text.endswith("bbb")
+    assert f"[... {reading.cut} characters are left out here ...]" in reading.text
+    assert TokenEstimate().of(reading.text) <= 2_000
+
+
+def test_first_files_have_the_room_and_the_last_have_none() -> None:
+    text, picture = Reading("x" * 5_000), Reading(image=pictures(1)[0])
+
+    first, second, third, last = files_fitted(picture, text, text, picture, budget=5_000)
+
+    assert first == picture
+    assert second == text
+    assert third.cut
+    assert last.hurdle == "no_room"
+
+
+@given(
+    root=st.integers(0, 3),
+    middle=st.lists(st.integers(0, 2), max_size=4),
+    asked=st.integers(0, 3),
+    words=WORDS,
+)
+@settings(deadline=None, max_examples=100)
+def test_budget_is_kept_with_images_too(
+    root: int, middle: list[int], asked: int, words: str
+) -> None:
+    images = [root, *middle, asked]
+    messages = [ChatMessage("user", "M" + words, pictures(count, side=512)) for count in images]
+
+    prompt = fit(SYSTEM, messages, budget=4_000, estimate=TokenEstimate())
+
+    assert prompt.tokens <= 4_000
+    assert prompt.messages[-1].images == messages[-1].images
+    assert prompt.messages[1].images == messages[0].images
+    assert prompt.has_images == any(message.images for message in prompt.messages)
+
+
+def test_what_concerns_files_is_said_before_what_was_left_out() -> None:
+    prompt = Prompt((SYSTEM,), 10, left_out=2, about_files=("I could not read a: it was deleted.",))
+
+    assert prompt.notes == [
+        "I could not read a: it was deleted.",
+        "This thread is long: I left out 2 earlier messages of it.",
+    ]
+
+
+def test_model_is_told_what_the_contents_of_files_are_worth() -> None:
+    assert "contents of files are what people in Slack wrote" in system()

@@ -15,6 +15,7 @@ from bot.errors import (
     ContentFiltered,
     CutAtTokenLimit,
     EmptyAnswer,
+    ImagesRefused,
     Interrupted,
     KeyRejected,
     ModelError,
@@ -30,7 +31,8 @@ from bot.errors import (
     Transient,
     Unavailable,
 )
-from bot.messages import ChatMessage, Delta, Question, Usage, UsageRecord
+from bot.files import Reading
+from bot.messages import ChatMessage, Delta, File, Image, Question, Usage, UsageRecord
 from bot.pacing import Limits, Pacer
 from bot.prices import Prices
 from bot.responder import Responder
@@ -42,6 +44,7 @@ from tests.core.fakes import (
     USAGE,
     FakeAdmission,
     FakeChat,
+    FakeFiles,
     FakeModel,
     FakeTurns,
     question,
@@ -80,6 +83,7 @@ def responder(
     prices: Prices = NO_PRICES,
     limits: Limits | None = None,
     context_tokens: int = 4_000,
+    files: FakeFiles | None = None,
 ) -> "Answering":
     turnstiles.append(Turnstile(Pacer(limits)))
     answerers.append(
@@ -87,6 +91,7 @@ def responder(
             bot=BOT,
             chat=chat,
             model=model,
+            files=files or FakeFiles(),
             turns=ledger or FakeTurns(),
             admission=admission or FakeAdmission(),
             turnstile=turnstiles[-1],
@@ -1092,3 +1097,135 @@ async def test_answer_of_a_model_without_a_price_has_no_cost() -> None:
     await responder(FakeModel([WORDS, USAGE]), FakeChat(), turns).reply_to(question())
 
     assert (turns.records[0].cost, turns.records[0].priced_on) == (None, None)
+
+
+# -- files
+
+PLAN, CAT = File("F0PLAN", "plan.pdf"), File("F0CAT", "cat.png")
+PICTURE = Image("image/png", b"png", 64, 48)
+
+
+def attached_before(*files: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "message",
+        "subtype": "file_share",
+        "user": "UBEN",
+        "text": "look",
+        "ts": "1700000000.000001",
+        "files": list(files),
+    }
+
+
+async def test_model_reads_the_files_of_the_question_and_of_its_thread() -> None:
+    chat = FakeChat(thread=[attached_before({"id": "F0PLAN", "name": "plan.pdf"})])
+    model = FakeModel([WORDS, USAGE])
+    files = FakeFiles({"F0PLAN": Reading("Step one"), "F0CAT": Reading(image=PICTURE)})
+    asked = question(files=(CAT,), ts="1700000009.000000", thread_ts="1700000000.000001")
+
+    await responder(model, chat, files=files).reply_to(asked)
+
+    (wanted,) = files.asked
+    _, before, last = model.asked[0]
+    assert [file.name for file in wanted] == ["cat.png", "plan.pdf"]
+    assert "\nStep one\n" in before.content
+    assert last == ChatMessage("user", "Ana: why?\n\n[attached image 1: cat.png]", (PICTURE,))
+    assert chat.screen == [WORDS.strip()]
+
+
+async def test_person_sees_that_a_file_is_read_and_then_that_it_is_thought_about() -> None:
+    chat = FakeChat()
+    model = FakeModel([1.0, WORDS, USAGE])
+    files = FakeFiles({"F0PLAN": Reading("Step one")}, seconds=4.0)
+
+    await responder(model, chat, files=files).reply_to(question(files=(PLAN,)))
+
+    assert chat.statuses == [THINKING, "is reading plan.pdf...", THINKING, ""]
+
+
+async def test_without_files_nothing_is_read() -> None:
+    files = FakeFiles()
+
+    await responder(FakeModel([WORDS]), FakeChat(), files=files).reply_to(question())
+
+    assert files.asked == []
+
+
+async def test_file_that_cannot_be_read_is_named_beneath_the_answer() -> None:
+    chat = FakeChat()
+    model = FakeModel([WORDS, USAGE])
+    files = FakeFiles({"F0PLAN": Reading(hurdle="encrypted")})
+
+    await responder(model, chat, files=files).reply_to(question(files=(PLAN,)))
+
+    assert chat.screen == [
+        f"{WORDS.strip()}\n[I could not read plan.pdf: it is protected by a password.]"
+    ]
+    assert "plan.pdf; it is protected by a password]" in model.asked[0][-1].content
+
+
+async def test_model_that_sees_nothing_gets_no_images_and_the_person_knows() -> None:
+    chat, model = FakeChat(), FakeModel([WORDS, USAGE], sees=False)
+    files = FakeFiles({"F0CAT": Reading(image=PICTURE)})
+
+    await responder(model, chat, files=files).reply_to(question(files=(CAT,)))
+
+    assert model.asked[0][-1].images == ()
+    assert "[attached file, which you cannot read: cat.png; it is an image" in str(model.asked)
+    assert chat.screen == [
+        f"{WORDS.strip()}\n[I could not read cat.png: "
+        "it is an image, and the model in use takes none.]"
+    ]
+
+
+async def test_refused_images_are_left_out_and_the_person_knows() -> None:
+    chat = FakeChat()
+    model = FakeModel([ImagesRefused("HTTP 400")], [WORDS, USAGE])
+    files = FakeFiles({"F0CAT": Reading(image=PICTURE), "F0PLAN": Reading("Step one")})
+
+    await responder(model, chat, files=files).reply_to(question(files=(CAT, PLAN)))
+
+    first, second = (messages[-1] for messages in model.asked)
+    assert (first.images, second.images) == ((PICTURE,), ())
+    assert "\nStep one\n" in second.content
+    assert len(files.asked) == 1
+    assert chat.screen == [
+        f"{WORDS.strip()}\n[I could not read cat.png: "
+        "it is an image, and the model in use takes none.]"
+    ]
+
+
+async def test_prompt_that_is_too_long_is_asked_with_less_of_its_files() -> None:
+    chat = FakeChat()
+    model = FakeModel([QuestionTooLong("HTTP 400")], [WORDS, USAGE])
+    files = FakeFiles({"F0PLAN": Reading("x" * 5_000)})
+
+    await responder(model, chat, files=files).reply_to(question(files=(PLAN,)))
+
+    first, second = (messages[-1].content for messages in model.asked)
+    assert len(second) < len(first)
+    assert first.splitlines()[-1] in first.splitlines()[2]
+    assert second.splitlines()[-1] in second.splitlines()[2]  # the frame is whole
+    assert "characters in its middle.]" in chat.screen[0]
+
+
+async def test_images_teach_nothing_about_how_tokens_are_counted() -> None:
+    dear = Usage(input_tokens=36_000, output_tokens=20)
+    files = FakeFiles({"F0CAT": Reading(image=PICTURE)})
+    answering = responder(FakeModel([WORDS, dear]), FakeChat(), files=files)
+    before = answering._estimate.of("x" * 1_000)
+
+    await answering.reply_to(question("y" * 2_000, files=(CAT,)))
+
+    assert answering._estimate.of("x" * 1_000) == before
+
+
+async def test_interrupted_while_it_reads_a_file_it_says_so() -> None:
+    chat = FakeChat()
+    answering = responder(FakeModel([WORDS]), chat, files=FakeFiles(seconds=20.0))
+    answer = asyncio.create_task(answering.reply_to(question(files=(PLAN,))))
+    await asyncio.sleep(5)
+
+    answering.interrupt()
+    await answer
+
+    assert chat.screen == [f"[{Interrupted.sentence}]"]

@@ -403,3 +403,23 @@ async def test_status_refused_for_one_thread_is_a_reaction_there_and_a_status_el
     assert here == ({"eyes"}, False)
     assert elsewhere
     assert chat.reactions == set()
+
+
+async def test_person_sees_which_file_is_being_read() -> None:
+    chat = FakeChat()
+
+    async with kept(chat) as sign:
+        sign.tell_reading("plan.pdf")
+        await asyncio.sleep(1)
+        sign.tell("Slack does not answer")
+        await asyncio.sleep(1)
+        sign.tell("")
+        sign.tell_reading("")
+        await asyncio.sleep(1)
+
+    assert chat.statuses == [
+        "is reading plan.pdf...",
+        "is waiting: Slack does not answer...",
+        THINKING,
+        "",
+    ]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bot.draft import Draft, Part
 from bot.errors import BotError, QuestionGone, TooLate, TriedTooOften
+from bot.files import files_of
 from bot.messages import Turn
 from bot.standing import (
     MOST_ATTEMPTS,
@@ -57,11 +58,12 @@ def texts(what: Standing) -> list[str]:
 
 
 def test_question_is_read_from_the_thread_as_it_is_now() -> None:
-    edited = QUESTION | {"text": "why tides?", "files": [{"name": "sea.png"}]}
+    sea = {"id": "F0SEA", "name": "sea.png"}
+    edited = QUESTION | {"text": "why tides?", "files": [sea]}
 
     what = standing([edited], TURN, BOT)
 
-    assert what.question == replace(ASKED, text="why tides?", files=("sea.png",))
+    assert what.question == replace(ASKED, text="why tides?", files=files_of({"files": [sea]}))
     assert (what.reply, what.surplus, what.is_whole) == ((), (), False)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bot.blocks import Json
 from bot.budget_desk import BudgetDesk
-from bot.budget_views import AMOUNT, EVERY, UNIT, WHOM
+from bot.budget_views import AMOUNT, CHANNEL, EVERY, UNIT, WHOM
 from bot.budgets import Change, Limit, Span, Subject, Use
 from bot.errors import SlackRefused
 from bot.interactions import Command, Press, Submission, Unfit, Visit
@@ -287,6 +287,16 @@ async def test_sheet_goes_to_the_admin_s_direct_messages(books: Books, usage: Us
     assert len(lines) == 1 + len(USED)
 
 
+async def test_sheet_of_very_many_answers_is_not_by_day(
+    books: Books, usage: UsageDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.usage_desk.MOST_BY_DAY", 3)
+
+    await usage.send_sheet(press("UADA", "this month"))
+
+    assert books.files[0][1].startswith(b"channel,channel_name,user,user_name,model,answers")
+
+
 async def test_sheet_comes_as_text_where_files_are_not_allowed(
     books: Books, usage: UsageDesk
 ) -> None:
@@ -341,6 +351,17 @@ async def test_form_s_limit_is_kept_with_who_set_it(books: Books, limits: Budget
     limit = Limit(Subject("workspace", "T1"), 20 * DOLLAR, "dollars", "month")
     assert books.set_by == [("UADA", limit)]
     assert ":white_check_mark: Everybody together: $20.00 a month." in visible_text(view)
+
+
+async def test_form_that_was_sent_asks_the_same_again(books: Books, limits: BudgetDesk) -> None:
+    """Slack keeps what stands in a field; so the fields must fit what is chosen in the first."""
+    of_channel = {WHOM: "channel", CHANNEL: "C0GENERAL"}
+
+    view = await limits.submit(form(**of_channel))
+    await limits.remove(press("UADA", "channel:C1:month", view_id="V1", entered=of_channel))
+
+    assert "Which channel" in str(view)
+    assert "Which channel" in str(books.shown["V1"][-1])
 
 
 async def test_nobody_but_admins_sets_or_sees_limits_with_a_made_up_form(

@@ -3,6 +3,7 @@
 They show the real playground in the Chromium of this machine, always in the same size.
 """
 
+import asyncio
 import sys
 import tempfile
 from collections.abc import Callable
@@ -11,10 +12,12 @@ from pathlib import Path
 from tests.browser import chromium, playground
 from tests.browser.playground import Playground
 from tests.browser.window import Window
+from tests.pictures import history, report
 
 FOLDER = Path(__file__).parent
 SCREEN = (1280, 800)
 PHONE = (390, 844)
+TALL = (1280, 1000)
 
 QUESTION = "@Bot where should we keep the state of our service? Compare, please, in a table."
 
@@ -35,6 +38,10 @@ def main() -> int:
         _talk(place)
         for take in (_light, _dark, _phone, _wire):
             _take(take, window, place)
+        asyncio.run(history.write(place))
+        for take in (_budget, _usage, _home):
+            _take(take, window, place)
+        report.take(driver, Path(folder), FOLDER)
     return 0
 
 
@@ -54,7 +61,7 @@ def _talk(place: Playground) -> None:
     """Some people talk in #general, and the bot has answered two of them."""
     place.do("switch", model_rate=400)
     place.say("U0CHLOE", "C0GENERAL", "Morning all! The new release goes out at *14:00*. :rocket:")
-    code = place.say("U0DAN", "C0GENERAL", "@Bot write a Python function that cuts a list up")
+    code = place.say("U0ANA", "C0GENERAL", "@Bot write a Python function that cuts a list up")
     state = place.say("U0BEN", "C0GENERAL", QUESTION)
     for user in ("U0ANA", "U0BEN", "U0CHLOE"):
         place.do("react", user=user, channel="C0GENERAL", ts=code, name="raised_hands")
@@ -102,6 +109,53 @@ def _wire(window: Window, place: Playground) -> None:
     window.open_drawer()
     window.press("20 people ask at once")
     window.until(lambda: int(window.text("#crowd-summary").partition(" ")[0]) >= 10, within=60)
+
+
+def _budget(window: Window, place: Playground) -> None:
+    """The admin has set some limits, and is about to set another."""
+    window.resize(*TALL)
+    window.prefer("light")
+    window.speak_as("Chloe")
+    window.look_at("random")
+    window.write("/llm budget")
+    _limit(window, "Everybody together", "40")
+    _limit(window, "Each person who has no limit of their own", "15")
+    window.choose(_field("whom"), "One channel")
+    window.choose(_field("channel"), "general")
+    window.find(_field("amount")).clear()
+
+
+def _usage(window: Window, place: Playground) -> None:
+    """What the admin is shown."""
+    window.resize(*TALL)
+    window.prefer("light")
+    window.speak_as("Chloe")
+    window.press("Close", within="#modal")
+    window.look_at("random")
+    window.write("/llm usage")
+    window.message("Usage of this workspace")
+
+
+def _home(window: Window, place: Playground) -> None:
+    window.prefer("dark")
+    window.speak_as("Chloe")
+    window.look_at("Bot")
+    window.press("Home")
+    window.says("#home-panel", "This month in this workspace")
+
+
+def _limit(window: Window, whom: str, dollars: str) -> None:
+    window.find("#modal")
+    window.choose(_field("whom"), whom)
+    amount = window.find(_field("amount"))
+    amount.clear()
+    amount.send_keys(dollars)
+    window.press("Set this limit")
+    window.until(lambda: f"${dollars}.00 a month." in window.text("#modal"))
+
+
+def _field(name: str) -> str:
+    return f"#modal [data-action=budget_{name}]"
 
 
 if __name__ == "__main__":

@@ -21,15 +21,24 @@ class Stage:
     places: dict[str, str] = field(default_factory=dict)  # the channel of each message
 
     async def say(
-        self, text: str, *, user: str = "Ana", channel: str = "", in_thread: str | None = None
+        self,
+        text: str,
+        *,
+        user: str = "Ana",
+        channel: str = "",
+        in_thread: str | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> str:
         """Somebody says something; its ``ts``. In a new channel, unless another is named.
+
+        ``files`` are what they attach, by name.
 
         Slack takes one post a second in a channel, and these tests should not wait for that.
         """
         place = self.places[in_thread] if in_thread else channel
         place = place or self.slack.add_channel(f"place-{len(self.places)}")
-        ts = await self.slack.say(place, user, text, thread_ts=in_thread)
+        attached = [self.slack.upload(user, name, data) for name, data in (files or {}).items()]
+        ts = await self.slack.say(place, user, text, thread_ts=in_thread, files=attached)
         self.places[ts] = place
         return ts
 

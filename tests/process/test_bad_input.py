@@ -118,6 +118,7 @@ async def test_answer_that_never_ends_is_cut_and_its_stream_closed() -> None:
         assert 25_000 <= len(text) < 25_500
         await model.until(lambda: model.requests[-1].finished == "closed by the client")
         assert await stage.whole(await stage.ask("[[say still here]]")) == "still here"
+        await bot.says("answer.failed")
         assert bot.events("answer.failed")[0]["type"] == "CutAtTokenLimit"
 
 
@@ -166,7 +167,7 @@ async def test_event_beyond_all_bounds_is_logged_and_not_acknowledged(stage: Sta
     delivery = stage.slack.deliveries[-1]
     await stage.slack.until(lambda: delivery.gave_up)
 
-    assert len(stage.bot.events("socket.unreadable")) == 4
+    await stage.bot.says("socket.unreadable", times=4)
     assert await stage.whole(await stage.ask("still there?")) == "fine"
 
 
@@ -330,6 +331,7 @@ async def test_what_strangers_send_is_refused_with_a_line_each_and_the_bot_goes_
             async with session.post(url, data=data, headers=headers) as response:
                 found.append(response.status)
         assert found == [status for *_, status, _ in requests]
+        await stage.bot.says("request.rejected", times=len(requests))
         reasons = [rejected["reason"] for rejected in stage.bot.events("request.rejected")]
         assert reasons == [reason for *_, reason in requests]
 
@@ -353,6 +355,7 @@ async def test_replayed_request_is_answered_once() -> None:
         other = await stage.ask("[[say and on]]")
         await stage.whole(other)
 
+        await stage.bot.says("question.accepted", times=2)
         assert statuses == [200] * 3
         assert stage.replies(ts) == ["once"]
         assert len(stage.bot.events("question.accepted")) == 2

@@ -53,7 +53,12 @@ async def test_metrics_are_what_happened() -> None:
         refused = await stage.ask("[[fail 400]]")
         for ts in (*said, broken, refused):
             await stage.whole(ts)
-        reading = await until(stage.bot, lambda now: now.of("llmbot_answers_total") == 4)
+        reading = await until(
+            stage.bot,
+            lambda now: (
+                now.of("llmbot_answers_total") == 4 and now.of("llmbot_answers_running") == 0
+            ),
+        )
         records = stage.bot.events("answer.finished")
 
     assert reading.of("llmbot_answers_total", outcome="complete") == 3
@@ -77,7 +82,6 @@ async def test_metrics_are_what_happened() -> None:
     [refusal] = reading.labels("llmbot_slack_errors_total")
     assert refusal == {"method": "chat.postMessage", "error": "ratelimited"}
     assert reading.of("llmbot_events_total", event="question.accepted") == 4
-    assert reading.of("llmbot_answers_running") == 0
 
 
 async def test_answers_that_run_and_questions_that_wait_are_seen() -> None:

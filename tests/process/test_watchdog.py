@@ -47,8 +47,9 @@ async def test_process_that_hangs_with_the_interpreter_locked_ends_too() -> None
 
 async def test_process_that_was_stopped_goes_on() -> None:
     async with bot_that_can_hang() as stage:
+        stage.bot.process.send_signal(signal.SIGHUP)
         stage.bot.process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(2.0)  # more than three ticks
+        await asyncio.sleep(5.0)  # more than the three ticks that it has from now on
         ts = await stage.ask("[[say still here]]")
         stage.bot.process.send_signal(signal.SIGCONT)
 

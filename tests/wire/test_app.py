@@ -23,9 +23,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import server, socket_mode
 from bot.__main__ import environment
 from bot.app import Intake, bolt_app
-from bot.interactions import Interaction
+from bot.interactions import Command, Interaction, Press, Submission, Visit
 from bot.messages import Identity, Question, Turn, TurnKey
-from bot.playground.slack import LocalSlack, payloads
+from bot.playground.slack import Delivery, LocalSlack, payloads
 from bot.queue import Queue
 from bot.settings import database_url
 from bot.slack import connected, socket_url
@@ -358,6 +358,81 @@ async def test_commands_clicks_and_views_are_acknowledged(
         await delivery.wait()
 
     assert [delivery.status for delivery in deliveries] == [200] * 5
+
+
+async def what_people_do(slack: LocalSlack) -> list[Delivery]:
+    """A command, a button, a form, and a look at the App Home."""
+    channel, ana = slack.workspace.channel("general"), slack.person("Ana")
+    action = {"action_id": "usage_sheet", "type": "button", "value": "7d"}
+    click = payloads.block_actions(
+        channel, ana, {"ts": "1.1", "blocks": []}, action, response_url="http://127.0.0.1:9/"
+    )
+    view = {"id": "V1", "type": "modal", "callback_id": "budgets", "state": {"values": {}}}
+    deliveries = [
+        await slack.command("general", "Ana", "/llm", "usage"),
+        await slack.interact(click),
+        await slack.interact(payloads.view_submission(ana, view, trigger_id="1.2.x")),
+        await slack.open_home("Ana"),
+    ]
+    for delivery in deliveries:
+        await delivery.wait()
+    return deliveries
+
+
+async def test_what_people_do_comes_to_the_desk_over_http(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    await what_people_do(slack)
+
+    assert [type(each) for each in desk.taken] == [Command, Press, Submission, Visit]
+    assert {each.user for each in desk.taken} == {"U0ANA"}
+
+
+async def test_what_people_do_comes_to_the_desk_over_the_socket(
+    slack: LocalSlack, socket: server.Socket, desk: Desk
+) -> None:
+    await what_people_do(slack)
+
+    kinds = {type(each) for each in desk.taken}
+    assert kinds == {Command, Press, Submission, Visit}
+
+
+ANSWER = {"response_action": "errors", "errors": {"budget_amount": "Write a number."}}
+
+
+async def test_desk_s_answer_goes_with_the_acknowledgement_over_http(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    desk.says = ANSWER
+
+    deliveries = await what_people_do(slack)
+
+    assert deliveries[2].response == ANSWER
+
+
+async def test_desk_s_answer_goes_with_the_acknowledgement_over_the_socket(
+    slack: LocalSlack, socket: server.Socket, desk: Desk
+) -> None:
+    desk.says = ANSWER
+
+    deliveries = await what_people_do(slack)
+
+    assert deliveries[2].response == ANSWER
+
+
+async def test_press_with_a_wrong_signature_comes_to_nobody(
+    events_url: str, session: aiohttp.ClientSession, desk: Desk
+) -> None:
+    payload = {"type": "block_actions", "user": {"id": "U0CHLOE"}, "actions": [{"action_id": "x"}]}
+    body = urlencode({"payload": json.dumps(payload)}).encode()
+
+    headers = signed(body, "another-secret")
+    form = {"content-type": "application/x-www-form-urlencoded", **headers}
+
+    status, _ = await send(session, events_url, body, form)
+
+    assert status == 401
+    assert desk.taken == []
 
 
 async def test_word_of_a_rate_limit_is_acknowledged(

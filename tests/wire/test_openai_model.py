@@ -21,6 +21,7 @@ from bot.errors import (
     BotError,
     ContentFiltered,
     CutAtTokenLimit,
+    ImagesRefused,
     KeyRejected,
     ModelNotFound,
     QuestionTooLong,
@@ -31,10 +32,11 @@ from bot.errors import (
     Transient,
     Unavailable,
 )
-from bot.messages import ChatMessage, Delta, Usage
-from bot.openai_model import OpenAIModel, _Events, retry_after
+from bot.messages import ChatMessage, Delta, Image, Usage
+from bot.openai_model import OpenAIModel, _Events, names_a_seeing_model, retry_after
 from bot.playground.model import LocalModel, ModelFault
 from bot.playground.model.answers import prose
+from tests import sample_files
 
 # Reading the certificates of the system takes 50 ms for each client; loopback needs none.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -1049,3 +1051,135 @@ async def test_proxy_in_the_environment_is_not_asked_for_loopback(
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
 
     assert await answer_to(streaming(chunk("direct"), STOP)) == "direct"
+
+
+# -- images
+
+PNG, JPEG = sample_files.image(64, 48), sample_files.image(30, 20, format="JPEG")
+PICTURES = (Image("image/png", PNG, 64, 48), Image("image/jpeg", JPEG, 30, 20))
+
+
+async def said_about(model: OpenAIModel, *images: Image, text: str = "[[seen]]") -> str:
+    messages = [ChatMessage("user", text, images)]
+    return text_of([piece async for piece in model.stream(messages)])
+
+
+async def test_images_arrive_after_the_text_that_names_them(
+    server: LocalModel, model: OpenAIModel
+) -> None:
+    said = await said_about(model, *PICTURES)
+
+    assert said == (
+        f"user: image/png, 64 × 48 pixels, {len(PNG):,} bytes; "
+        f"image/jpeg, 30 × 20 pixels, {len(JPEG):,} bytes"
+    )
+    (message,) = server.requests[0].body["messages"]
+    assert message["content"][0] == {"type": "text", "text": "[[seen]]"}
+    assert message["content"][1]["image_url"]["url"].startswith("data:image/png;base64,")
+
+
+async def test_message_without_images_is_a_plain_string(
+    server: LocalModel, model: OpenAIModel
+) -> None:
+    await said_about(model)
+
+    assert server.requests[0].body["messages"] == [{"role": "user", "content": "[[seen]]"}]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("gpt-4o-mini", "gpt-4.1", "gpt-5.2-chat", "o3", "o4-mini", "chatgpt-4o-latest"),
+        *("claude-sonnet-4-5", "anthropic/claude-3.5-haiku", "google/gemini-2.5-pro"),
+        *("models/gemini-3-pro", "gemma3:27b", "llava:13b", "llama-4-scout", "pixtral-12b"),
+        *("meta-llama/Llama-3.2-11B-Vision-Instruct", "qwen2.5vl:7b", "Qwen/Qwen3-VL-8B"),
+        *("mistral-small-3.2", "grok-4", "grok-2-vision", "GPT-4o"),
+    ],
+)
+def test_models_that_see_are_known_by_name(name: str) -> None:
+    assert names_a_seeing_model(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("gpt-3.5-turbo", "gpt-4", "gpt-4-0613", "o1-mini", "o3-mini", "gpt-4o-audio-preview"),
+        *("claude-2.1", "deepseek-chat", "llama3.1:8b", "mistral-large", "qwen3:8b", "phi-4"),
+        *("local-model", "gpt-oss:20b", "openai/gpt-oss-120b", "my-gpt-4o", ""),
+    ],
+)
+def test_of_other_models_it_is_not_presumed(name: str) -> None:
+    assert not names_a_seeing_model(name)
+
+
+@pytest.mark.parametrize("sees", [True, False])
+async def test_operator_knows_better_than_the_name(sees: bool) -> None:
+    async with asking("http://127.0.0.1:9/v1", model="my-model", sees=sees) as model:
+        assert model.sees is sees
+
+
+NO_IMAGES = [
+    (400, {"error": {"message": "image_url is only supported by certain models.", "code": None}}),
+    (404, {"error": {"message": "No endpoints found that support image input", "code": 404}}),
+    (400, {"object": "error", "message": "some/model is not a multimodal model", "code": 400}),
+    (500, {"error": {"message": "image input is not supported - hint: ... mmproj", "code": 500}}),
+    (422, {"detail": [{"loc": ["body", "content"], "msg": "unknown variant `image_url`"}]}),
+    (400, {"error": {"message": "'messages.0.content' must be a string", "code": None}}),
+    (400, {"error": "this model does not support image input"}),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), NO_IMAGES)
+async def test_refused_images_are_told_apart_and_not_sent_again(status: int, body: object) -> None:
+    async with serving(answering(body, status)) as url, asking(url) as model:
+        with pytest.raises(ImagesRefused):
+            await said_about(model, *PICTURES)
+
+        assert model.sees is False
+
+
+async def test_image_that_is_refused_alone_says_nothing_of_the_others() -> None:
+    body = {"error": {"message": "Unsupported image.", "code": "invalid_image_format"}}
+
+    async with serving(answering(body, 400)) as url, asking(url) as model:
+        with pytest.raises(ImagesRefused):
+            await said_about(model, *PICTURES)
+
+        assert model.sees is True
+
+
+async def test_operators_word_stands_against_a_refusal() -> None:
+    status, body = NO_IMAGES[0]
+
+    async with serving(answering(body, status)) as url, asking(url, sees=True) as model:
+        with pytest.raises(ImagesRefused):
+            await said_about(model, *PICTURES)
+
+        assert model.sees is True
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (400, {"error": {"message": "context_length_exceeded: images"}}, QuestionTooLong),
+        (400, {"error": {"code": "image_content_policy_violation"}}, ContentFiltered),
+        (401, {"error": {"message": "no image for this key"}}, KeyRejected),
+        (400, {"error": {"message": "temperature"}}, RequestRefused),
+    ],
+)
+async def test_other_refusals_of_a_prompt_with_images_stay_what_they_are(
+    status: int, body: object, error: type[BotError]
+) -> None:
+    async with serving(answering(body, status)) as url, asking(url) as model:
+        with pytest.raises(error):
+            await said_about(model, *PICTURES)
+
+        assert model.sees is True
+
+
+async def test_refusal_without_images_is_none_of_images() -> None:
+    status, body = NO_IMAGES[0]
+
+    async with serving(answering(body, status)) as url, asking(url) as model:
+        with pytest.raises(RequestRefused):
+            await said_about(model)

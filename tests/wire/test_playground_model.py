@@ -1,6 +1,7 @@
 """The local model, asked through the real SDK, and over plain HTTP where bytes matter."""
 
 import asyncio
+import base64
 import json
 import math
 import re
@@ -8,7 +9,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import openai
@@ -17,6 +18,7 @@ from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from bot.playground.model import LocalModel, ModelFault, Request, Usage, answers, directives
+from tests import sample_files
 
 # Reading the certificates of the system takes 50 ms for each client; loopback needs none.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -254,7 +256,7 @@ async def test_echo_shows_the_roles_of_the_prompt(pair: Pair) -> None:
     assert answer.choices[0].message.content == "system: Be brief.\n\nuser: [[echo]]"
 
 
-async def test_directives_of_earlier_messages_do_not_count(pair: Pair) -> None:
+async def test_directives_of_earlier_paramsdo_not_count(pair: Pair) -> None:
     _, client = pair
     messages: list[ChatCompletionMessageParam] = [
         {"role": "user", "content": "[[fail 500]]"},
@@ -287,7 +289,7 @@ async def test_unusable_directives_are_ignored(pair: Pair) -> None:
 async def test_documented_directives_are_those_that_work() -> None:
     documented = set(re.findall(r"^``\[\[(\w+)", directives.__doc__ or "", re.MULTILINE))
 
-    texts = {"tokens", "say", "echo", "empty", "rate", "think"}
+    texts = {"tokens", "say", "echo", "seen", "empty", "rate", "think"}
     assert documented == texts | set(directives.ORDERED_FAULTS)
 
 
@@ -637,7 +639,7 @@ async def test_model_may_decline_in_refusal_deltas(pair: Pair) -> None:
 # ---- records
 
 
-async def test_faults_meet_the_messages_they_match_as_often_as_said(pair: Pair) -> None:
+async def test_faults_meet_the_paramsthey_match_as_often_as_said(pair: Pair) -> None:
     model, client = pair
     model.faults.add(ModelFault.http(500), times=2, matching="unlucky")
 
@@ -728,3 +730,82 @@ async def test_hundred_streams_keep_their_schedule_together() -> None:
 
     assert all(body.count(b'"content":') == 51 for body in bodies)
     assert 0.49 <= took < 2.0
+
+
+# Images
+
+
+def with_image(text: str, data: bytes, media_type: str = "image/png") -> dict[str, Any]:
+    url = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+    parts = [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": url}}]
+    return {"role": "user", "content": parts}
+
+
+async def said_to(client: AsyncOpenAI, *messages: dict[str, Any]) -> str:
+    params = cast("list[ChatCompletionMessageParam]", list(messages))
+    completion = await client.chat.completions.create(messages=params, **CREATE)
+    return str(completion.choices[0].message.content)
+
+
+async def test_model_says_which_images_it_sees(pair: Pair) -> None:
+    _, client = pair
+    png, jpeg = sample_files.image(640, 480), sample_files.image(30, 20, format="JPEG")
+
+    said = await said_to(
+        client,
+        with_image("look", jpeg, "image/jpeg"),
+        {"role": "assistant", "content": "I do."},
+        with_image("[[seen]]", png),
+    )
+
+    assert said == (
+        f"user: image/jpeg, 30 × 20 pixels, {len(jpeg):,} bytes\n"
+        f"user: image/png, 640 × 480 pixels, {len(png):,} bytes"
+    )
+    assert await said_to(client, {"role": "user", "content": "[[seen]]"}) == "no images"
+
+
+async def test_prepared_answer_mentions_the_image(pair: Pair) -> None:
+    _, client = pair
+
+    said = await said_to(client, with_image("What is this?", sample_files.image(64, 48)))
+
+    assert said.startswith(
+        "You sent me an image, of which I see this much:\n\n- image/png, 64 × 48"
+    )
+
+
+async def test_images_count_as_tokens(pair: Pair) -> None:
+    model, client = pair
+
+    await said_to(client, with_image("[[say yes]]", sample_files.image(640, 480)))
+
+    assert model.requests[0].prompt_usage.prompt_tokens == 20 * 15 + 3
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        with_image("x", b"no picture"),
+        with_image("x", sample_files.image(), "image/tiff"),
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a/b"}}]},
+        {"role": "user", "content": [{"type": "image_url"}]},
+    ],
+)
+async def test_what_is_no_image_is_refused_as_openai_does(
+    pair: Pair, message: dict[str, Any]
+) -> None:
+    _, client = pair
+
+    with pytest.raises(openai.BadRequestError) as refused:
+        await said_to(client, message)
+
+    assert refused.value.code == "invalid_image_format"
+
+
+async def test_model_that_sees_nothing_refuses_images() -> None:
+    async with running(sees=False) as (_, client):
+        with pytest.raises(openai.BadRequestError, match="only supported by certain models"):
+            await said_to(client, with_image("x", sample_files.image()))
+
+        assert await said_to(client, {"role": "user", "content": "[[say yes]]"}) == "yes"

@@ -14,7 +14,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.playground.slack import Budget, Call, Entry, Fault, LocalSlack
+from bot.playground.slack import Budget, Call, Entry, Fault, LocalSlack, workspace
 from bot.playground.slack.blocks import as_rich_text, visible_text
 from bot.playground.slack.limits import Limits, SlidingWindow, TokenBucket
 
@@ -1114,3 +1114,190 @@ async def test_sixty_channels_may_ask_at_once(slack: LocalSlack, app: App) -> No
     await all_acked(slack)
 
     assert {event["channel"] for event in app.events} == set(channels)
+
+
+# ---- people of other organisations
+
+
+async def test_person_of_another_organisation_is_told_apart(
+    slack: LocalSlack, client: AsyncWebClient
+) -> None:
+    eve = slack.add_person("Eve", team="T0OTHER", is_admin=True)
+
+    user = (await client.users_info(user=eve))["user"]
+    ts = await slack.say("general", "Eve", f"<@{slack.bot_user_id}> hello")
+    event = slack.deliveries[-1].payload["event"]
+
+    assert (user["team_id"], user["is_admin"]) == ("T0OTHER", True)
+    assert (event["ts"], event["user_team"], event["team"]) == (ts, "T0OTHER", "T0OTHER")
+
+
+async def test_members_are_listed_page_by_page(slack: LocalSlack, client: AsyncWebClient) -> None:
+    slack.add_person("Eve", team="T0OTHER")
+    found: list[str] = []
+    cursor = ""
+    while True:
+        answer = await client.users_list(limit=2, cursor=cursor or None)
+        found += [member["id"] for member in answer["members"]]
+        cursor = answer["response_metadata"]["next_cursor"]
+        if not cursor:
+            break
+
+    assert found == ["U0BOT", "U0ANA", "U0BEN", "U0CHLOE", "U0DAN"]
+
+
+# ---- files
+
+
+async def test_file_is_uploaded_as_the_sdk_does_it(
+    slack: LocalSlack, client: AsyncWebClient
+) -> None:
+    await client.files_upload_v2(
+        channel="C0GENERAL", filename="a.csv", content="day,cost", initial_comment="Here:"
+    )
+
+    (message,) = slack.workspace.channel("general").messages.values()
+    assert (message["text"], message["files"][0]["name"]) == ("Here:", "a.csv")
+    assert slack.workspace.uploads[message["files"][0]["id"]].content == b"day,cost"
+
+
+@pytest.mark.parametrize("length", [0, -1, 2**31])
+async def test_file_of_such_a_length_is_refused(client: AsyncWebClient, length: int) -> None:
+    with pytest.raises(SlackApiError, match=r"invalid_arguments|size_restricted"):
+        await client.files_getUploadURLExternal(filename="a.csv", length=length)
+
+
+async def test_file_is_shared_once_and_only_when_its_bytes_are_there(
+    slack: LocalSlack, client: AsyncWebClient
+) -> None:
+    place = await client.files_getUploadURLExternal(filename="a.csv", length=3)
+    files = [{"id": place["file_id"], "title": "a.csv"}]
+    with pytest.raises(SlackApiError, match="file_not_found"):
+        await client.files_completeUploadExternal(files=files, channel_id="C0GENERAL")
+
+    async with aiohttp.ClientSession() as session:
+        statuses = [
+            (await session.post(place["upload_url"], data=data)).status
+            for data in (b"four", b"abc", b"abc")
+        ]
+    await client.files_completeUploadExternal(files=files, channel_id="C0GENERAL")
+    with pytest.raises(SlackApiError, match="file_not_found"):
+        await client.files_completeUploadExternal(files=files, channel_id="C0GENERAL")
+
+    assert statuses == [400, 200, 404]
+    assert len(slack.workspace.channel("general").messages) == 1
+
+
+# ---- what one person sees
+
+
+async def test_private_message_is_not_seen_in_a_thread_without_replies(
+    slack: LocalSlack, client: AsyncWebClient
+) -> None:
+    ts = await slack.say("general", "Ana", "hello")
+    private: dict[str, Any] = {
+        "channel": "C0GENERAL",
+        "user": "U0ANA",
+        "text": "psst",
+        "thread_ts": ts,
+    }
+    await client.chat_postEphemeral(**private)
+    before = slack.ephemerals("general", "Ana")
+
+    await slack.say("general", "Ben", "hello yourself", thread_ts=ts)
+    await client.chat_postEphemeral(**private)
+
+    assert before == []
+    assert [each["thread_ts"] for each in slack.ephemerals("general", "Ana")] == [ts]
+
+
+# Files
+
+
+async def download(
+    session: aiohttp.ClientSession, file: dict[str, Any], token: str, *, name: str = "url_private"
+) -> tuple[int, str, bytes]:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with session.get(file[name], headers=headers) as answer:
+        return answer.status, answer.content_type, await answer.read()
+
+
+async def test_file_is_described_as_slack_does(slack: LocalSlack) -> None:
+    file = slack.upload("Ana", "the plan (v2).pdf", b"%PDF-1.7")
+    ts = await slack.say("general", "Ana", "look", files=[file])
+
+    message = slack.message("general", ts)
+    assert (message["subtype"], message["files"]) == ("file_share", [file])
+    assert (file["name"], file["mimetype"], file["filetype"], file["size"], file["user"]) == (
+        "the plan (v2).pdf",
+        "application/pdf",
+        "pdf",
+        8,
+        "U0ANA",
+    )
+    assert (file["mode"], file["is_external"], file["file_access"]) == ("hosted", False, "visible")
+    assert f"T0LOCAL-{file['id']}/download/" in file["url_private_download"]
+
+
+async def test_file_can_claim_to_be_of_any_type(slack: LocalSlack) -> None:
+    assert slack.upload("Ana", "a.py", b"1")["mimetype"] == "text/x-python"
+    assert slack.upload("Ana", "a.png", b"1", media_type="text/plain")["mode"] == "snippet"
+    assert slack.upload("Ana", "thing", b"1")["mimetype"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize("name", ["url_private", "url_private_download"])
+async def test_file_is_handed_out_for_the_bots_token(
+    slack: LocalSlack, session: aiohttp.ClientSession, name: str
+) -> None:
+    file = slack.upload("Ana", "größe/&#?.csv", b"a,b\n")
+
+    found = await download(session, file, slack.bot_token, name=name)
+
+    assert found == (200, "text/csv", b"a,b\n")
+    assert [(call.method, call.token, call.ok) for call in slack.calls] == [
+        ("files-pri", "bot", True)
+    ]
+
+
+async def test_without_token_or_scope_the_login_page_comes(
+    slack: LocalSlack, session: aiohttp.ClientSession
+) -> None:
+    file = slack.upload("Ana", "a.txt", b"secret")
+
+    for token in ("xoxb-other", slack.app_token, ""):
+        status, kind, page = await download(session, file, token)
+        assert (status, kind) == (200, "text/html")
+        assert b"Sign in" in page
+    slack.scopes.remove("files:read")
+    assert (await download(session, file, slack.bot_token))[1] == "text/html"
+
+
+async def test_files_info_describes_and_wants_the_scope(
+    slack: LocalSlack, client: AsyncWebClient
+) -> None:
+    file = slack.upload("Ana", "a.txt", b"x")
+
+    assert (await client.files_info(file=file["id"]))["file"] == file
+    with pytest.raises(SlackApiError, match="file_not_found"):
+        await client.files_info(file="F0NONE")
+    slack.scopes.remove("files:read")
+    with pytest.raises(SlackApiError, match="missing_scope"):
+        await client.files_info(file=file["id"])
+
+
+async def test_download_meets_faults(slack: LocalSlack, session: aiohttp.ClientSession) -> None:
+    file = slack.upload("Ana", "a.txt", b"x")
+    slack.faults.add("files-pri", Fault.unavailable(503))
+
+    assert (await download(session, file, slack.bot_token))[0] == 503
+    assert (await download(session, file, slack.bot_token))[0] == 200
+
+
+async def test_oldest_files_are_forgotten_when_there_are_too_many(
+    slack: LocalSlack, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace, "FILES_KEPT", 10)
+    old, new = (slack.upload("Ana", "a.txt", b"123456") for _ in range(2))
+
+    assert (await download(session, old, slack.bot_token))[0] == 404
+    assert (await download(session, new, slack.bot_token))[0] == 200

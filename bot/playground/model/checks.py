@@ -10,6 +10,7 @@ from aiohttp import web
 
 from bot.playground.model.completions import LIMITS, completion_limit, estimate, prompt_text
 from bot.playground.model.errors import Refusal, context_exceeded, openai_error
+from bot.playground.model.images import all_images
 
 UNKNOWN_MODEL = "no-such-model"  # the one name that is refused; every other is served
 
@@ -140,10 +141,14 @@ def _check_stream_options(body: Mapping[str, Any]) -> Refusal | None:
 def check_context(body: Mapping[str, Any], limit: int | None) -> Refusal | None:
     if limit is None:
         return None
-    prompt, completion = estimate(prompt_text(body)), completion_limit(body) or 0
+    prompt, completion = prompt_tokens(body), completion_limit(body) or 0
     if prompt + completion <= limit:
         return None
     return context_exceeded(limit, prompt=prompt, completion=completion)
+
+
+def prompt_tokens(body: Mapping[str, Any]) -> int:
+    return estimate(prompt_text(body)) + sum(image.tokens for image in all_images(body))
 
 
 _ROLES = ("system", "assistant", "user", "function", "tool", "developer")

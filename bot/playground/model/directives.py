@@ -7,6 +7,7 @@ ignored):
 ``[[tokens 600]]``    that many tokens of varied Markdown
 ``[[say hello]]``     answers exactly that text (which cannot contain ``]]``)
 ``[[echo]]``          repeats the messages it was sent, with their roles
+``[[seen]]``          says which images it was sent, with their sizes
 ``[[empty]]``         an answer without text
 ``[[rate 50]]``       tokens per second for this answer (``inf``: full speed)
 ``[[think 40]]``      that many tokens of ``reasoning_content`` before the answer
@@ -36,6 +37,7 @@ from typing import Any
 from bot.playground.model import answers
 from bot.playground.model.completions import text_of
 from bot.playground.model.faults import ModelFault
+from bot.playground.model.images import in_words
 
 _LONGEST = 200_000  # tokens; a slip of the finger should not fill the memory
 
@@ -44,6 +46,8 @@ def ordered_tokens(orders: Mapping[str, str], body: Mapping[str, Any]) -> Sequen
     """The text that a directive asks for; None if none does."""
     if "empty" in orders:
         return ()
+    if "seen" in orders:
+        return answers.tokens_of(in_words(body))
     if "say" in orders:
         return answers.tokens_of(orders["say"])
     if "echo" in orders:

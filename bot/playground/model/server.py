@@ -21,6 +21,7 @@ from bot.playground.model.checks import (
     check_key,
     check_model,
     parse,
+    prompt_tokens,
 )
 from bot.playground.model.completions import (
     Usage,
@@ -38,6 +39,7 @@ from bot.playground.model.errors import (
 )
 from bot.playground.model.exchanges import Exchange, Exchanges, Finished, Request, UsageSent
 from bot.playground.model.faults import Faults, ModelFault
+from bot.playground.model.images import check_images, images_of
 from bot.playground.model.stream import Pace, Plan, Stream, reset, whole
 
 DEFAULT_MODEL = "local-model"
@@ -54,7 +56,7 @@ class LocalModel:
     replaces the prepared texts. With ``key`` every other key gets a 401; without, none is needed.
     ``context_tokens`` bounds prompt and requested completion together. ``refuses`` names
     parameters to refuse with a 400 as OpenAI does, or, with ``refuses_as="pydantic"``, with the
-    422 of servers built on FastAPI.
+    422 of servers built on FastAPI. Unless it ``sees``, it refuses images.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class LocalModel:
         context_tokens: int | None = None,
         refuses: Collection[str] = (),
         refuses_as: RefusalStyle = "openai",
+        sees: bool = True,
     ) -> None:
         self.tokens_per_second = tokens_per_second
         self.first_token_after = first_token_after
@@ -77,6 +80,7 @@ class LocalModel:
         self.context_tokens = context_tokens
         self.refuses = frozenset(refuses)
         self.refuses_as: RefusalStyle = refuses_as
+        self.sees = sees
         self.faults = Faults()
         self._host, self._port = host, port
         self._exchanges = Exchanges()
@@ -169,10 +173,13 @@ class LocalModel:
         self._handlers.add(handler)
         try:
             return await self._serve(request, exchange)
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             how: Finished = "closed by the client"
             exchange.finish("closed by the server's stop" if self._stopping else how)
             raise
+        except ConnectionError:  # in the middle of a write; aiohttp would log it with its stack
+            exchange.finish("closed by the client")
+            return reset(request, web.Response())
         finally:
             self._handlers.discard(handler)
 
@@ -222,11 +229,12 @@ class LocalModel:
         """What is wrong with a well-formed body, in OpenAI's words; None if nothing is."""
         for name in sorted(self.refuses & body.keys()):
             return unsupported_parameter(name, value=body[name], style=self.refuses_as)
-        return check_body(body) or check_context(body, self.context_tokens)
+        wrong = check_body(body) or check_images(body, sees=self.sees)
+        return wrong or check_context(body, self.context_tokens)
 
     def _prompt_usage(self, body: dict[str, Any]) -> Usage:
         prompt = prompt_text(body)
-        return Usage(prompt_tokens=estimate(prompt), cached_tokens=self._cached(prompt))
+        return Usage(prompt_tokens=prompt_tokens(body), cached_tokens=self._cached(prompt))
 
     def _cached(self, prompt: str) -> int:
         """Tokens of the prompt that begin an earlier one.
@@ -241,7 +249,13 @@ class LocalModel:
 
 
 def _prepared(request: Request) -> str:
-    return answers.prepared_answer(request.question)
+    answer = answers.prepared_answer(request.question)
+    images = images_of(request.body["messages"][-1])
+    if not images:
+        return answer
+    count = "an image" if len(images) == 1 else f"{len(images)} images"
+    seen = "\n".join(f"- {image}" for image in images)
+    return f"You sent me {count}, of which I see this much:\n\n{seen}\n\n{answer}"
 
 
 def _common_prefix(one: str, other: str) -> int:

@@ -12,6 +12,7 @@ from bot.playground.page.scene import TOMBSTONE, Scene
 from bot.playground.page.switches import Switches
 from bot.playground.page.typed import to_wire
 from bot.playground.slack import LocalSlack
+from bot.playground.slack.files import FileObject
 from bot.playground.slack.screen import StillSubmitting
 from bot.playground.slack.workspace import Channel, Message, Person
 
@@ -23,6 +24,8 @@ Option = dict[str, str | dict[str, str | bool | None] | None]
 Held = dict[str, str | Option | list[str | Option] | None]
 State = dict[str, dict[str, Held]]
 Reaction = Annotated[str, Meta(pattern=r"^[a-z0-9_+'-]{1,100}(::skin-tone-[2-6])?$")]
+
+MOST_FILES = 10  # of one message, as in Slack
 
 _COMMAND = re.compile(r"(/\S*)\s*(.*)", re.DOTALL)
 
@@ -44,6 +47,7 @@ class Say(Verb):
     channel: str
     text: str
     thread_ts: str | None = None
+    files: Annotated[list[str], Meta(max_length=MOST_FILES)] = []  # ids of what was uploaded
 
 
 class Edit(Verb):
@@ -181,13 +185,29 @@ class Deeds:
 
     async def _say(self, wish: Say) -> Json:
         person, channel = self._place(wish.user, wish.channel)
-        text = _some(wish.text)
+        files = [self._file(id, person) for id in wish.files]
+        text = _some(wish.text) if wish.text.strip() or not files else ""
         if text.startswith("/"):
+            if files:
+                raise Refused("A command takes no files.")
             await self._command(person, channel, text, in_thread=wish.thread_ts is not None)
             return {"ts": None}
         root = self._root(channel, wish.thread_ts)
-        ts = await self._slack.say(channel.id, person.id, self._wire(text), thread_ts=root)
+        ts = await self._slack.say(
+            channel.id, person.id, self._wire(text), thread_ts=root, files=files
+        )
         return {"ts": ts}
+
+    def upload(self, user: str, name: str, data: bytes) -> str:
+        """Keeps what a person is about to attach; returns the file's id. Raises ``Refused``."""
+        return str(self._slack.upload(self._person(user).id, name, data)["id"])
+
+    def _file(self, id: str, person: Person) -> FileObject:
+        """One that the person uploaded."""
+        stored = self._slack.workspace.files.get(id)
+        if stored is None or stored.described["user"] != person.id:
+            raise Refused("One of the files is not kept any more.", status=404)
+        return stored.described
 
     async def _command(
         self, person: Person, channel: Channel, text: str, *, in_thread: bool
@@ -356,6 +376,7 @@ _BOUNDS = {
     "latency": "Slack can take from 0 to 60 seconds for a call.",
     "model_rate": "The model can write up to 100,000 tokens a second, and not none at all.",
     "times": "A fault can be met from 0 to 1,000 times.",
+    "files": f"A message may have {MOST_FILES} files.",
 }
 _FIELD = re.compile(r"- at `\$\.(\w+)`")
 

@@ -3,6 +3,7 @@
 Source: docs.slack.dev/reference/block-kit/blocks. Whatever shape the JSON has, it gives HTML.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -11,6 +12,9 @@ from bot.playground.page.elements import Place, render_element, text_html, text_
 from bot.playground.page.html import Html, join, tag
 from bot.playground.page.names import Names
 from bot.playground.page.shape import Object, a_string, an_object, items, objects
+
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_FILE_ID = re.compile(r"F[A-Z0-9]{1,32}")
 
 
 def message_html(message: Object, *, names: Names) -> Html:
@@ -79,8 +83,22 @@ def _title(attachment: Object) -> Html:
 
 
 def _file(file: Object) -> Html:
+    """Its name and size; the page's script puts the picture of an image beneath."""
     name = a_string(file.get("title")) or a_string(file.get("name")) or "without a name"
-    return tag("div", f"File: {name}", class_="file")
+    size = file.get("size")
+    words = f"File: {name}" + (f", {in_words(size)}" if isinstance(size, int) else "")
+    id = a_string(file.get("id"))
+    has_picture = a_string(file.get("mimetype")) in PICTURES and _FILE_ID.fullmatch(id)
+    image = {"data_type": "image", "data_value": id} if has_picture else {}
+    return tag("div", tag("span", words), class_="file", **image)
+
+
+def in_words(size: int) -> str:
+    """Of so many bytes: ``12 kB``."""
+    for unit, bytes_ in (("MB", 1_000_000), ("kB", 1_000)):
+        if size >= bytes_:
+            return f"{size / bytes_:.3g} {unit}"
+    return f"{size} bytes"
 
 
 # -- one function per kind of block

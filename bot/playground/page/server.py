@@ -1,4 +1,5 @@
-"""The page's server: its assets, ``/live`` for what is to be seen, ``/do/{verb}`` for deeds."""
+"""The page's server: its assets, ``/live`` for what is to be seen, ``/do/{verb}`` for deeds,
+``/upload`` and ``/files/{id}`` for what people attach."""
 
 import asyncio
 import errno
@@ -21,6 +22,7 @@ from bot.playground.page.deeds import Deeds, Refused
 from bot.playground.page.guard import HEADERS, is_everywhere, objection, own_address
 from bot.playground.page.scene import Scene
 from bot.playground.page.switches import Switches
+from bot.playground.page.uploads import Uploads
 from bot.playground.page.windows import Key, Windows
 from bot.playground.page.wire import LogLine, Wire
 from bot.playground.slack import Call, Delivery, Entry, LocalSlack
@@ -118,6 +120,7 @@ class Page:
             restart=bot.restart,
             commands=[command.command for command in commands],
         )
+        self._uploads = Uploads(slack.workspace, self._deeds.upload)
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._guarded])
@@ -127,6 +130,8 @@ class Page:
         app.router.add_get("/live", self._windows.serve)
         app.router.add_get("/wire/{id:[0-9]{1,12}}", self._serve_details)
         app.router.add_post("/do/{verb}", self._serve_deed)
+        app.router.add_post("/upload", self._uploads.take)
+        app.router.add_get("/files/{id:F[A-Z0-9]{1,32}}", self._uploads.serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         try:

@@ -15,6 +15,7 @@ from bot.playground.slack.delivery import Connections, Delivery
 from bot.playground.slack.webapi import Call
 
 ROWS_KEPT = 1_000
+SHOWN_OF_IMAGES = 60  # characters
 NOTICEABLE = 0.1  # seconds; a shorter wait for a connection is not told
 
 Json = dict[str, Any]
@@ -223,9 +224,20 @@ def _parts(source: Source) -> Parts:
             return [("Connections", f"{source.count} open.")]
         case Request():
             usage = [("Usage", msgspec.to_builtins(source.usage))] if source.usage else []
-            return [("Request", source.body), *usage]
+            return [("Request", _without_images(source.body)), *usage]
         case LogLine():
             return [("Line", source.text)]
+
+
+def _without_images(node: Any) -> Any:
+    """Images stand in a request as megabytes of letters; nobody reads more than how many."""
+    if isinstance(node, dict):
+        return {key: _without_images(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_without_images(value) for value in node]
+    if isinstance(node, str) and node.startswith("data:") and len(node) > SHOWN_OF_IMAGES:
+        return f"{node[:SHOWN_OF_IMAGES]}... ({len(node):,} characters)"
+    return node
 
 
 def _ms(seconds: float) -> str:

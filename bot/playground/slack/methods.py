@@ -117,9 +117,13 @@ def post_ephemeral(workspace: Workspace, args: Args) -> Answer:
     if reader.id not in channel.members:
         raise ApiError("user_not_in_channel")
     message = {**signed(workspace), **composed(args), "reader": reader.id}
-    if args.text("thread_ts"):
-        message["thread_ts"] = args.text("thread_ts")
-    workspace.whisper(channel, message)
+    thread_ts = args.text("thread_ts")
+    if thread_ts:
+        message["thread_ts"] = thread_ts
+    # "Ephemeral messages in threads are only shown if there is already an active thread":
+    # docs.slack.dev, chat.postEphemeral.
+    if not thread_ts or channel.threads.get(thread_ts):
+        workspace.whisper(channel, message)
     return {"ok": True, "message_ts": message["ts"]}
 
 
@@ -176,6 +180,13 @@ def bot_info(workspace: Workspace, args: Args) -> Answer:
     if args.text("bot", BOT_ID) != BOT_ID:
         raise ApiError("bot_not_found")
     return {"ok": True, "bot": BOT_PROFILE}
+
+
+def file_info(workspace: Workspace, args: Args) -> Answer:
+    stored = workspace.files.get(args.text("file"))
+    if stored is None:
+        raise ApiError("file_not_found")
+    return {"ok": True, "file": stored.described}
 
 
 def react(workspace: Workspace, args: Args) -> Answer:
@@ -267,6 +278,7 @@ METHODS: Mapping[str, Method] = {
     "conversations.replies": Method(replies, per_kind="history"),
     "files.completeUploadExternal": Method(complete_upload, "files:write"),
     "files.getUploadURLExternal": Method(get_upload_url, "files:write"),
+    "files.info": Method(file_info, "files:read"),
     "reactions.add": Method(react, "reactions:write"),
     "reactions.remove": Method(unreact, "reactions:write"),
     "users.info": Method(user_info, "users:read"),

@@ -9,6 +9,7 @@ from bot.playground.slack import elements, payloads, views
 from bot.playground.slack.blocks import visible_text
 from bot.playground.slack.delivery import Delivery
 from bot.playground.slack.errors import ApiError
+from bot.playground.slack.files import FileObject
 from bot.playground.slack.methods import set_reaction
 from bot.playground.slack.responses import Responses
 from bot.playground.slack.workspace import Change, Channel, Message, Person, Status, Workspace
@@ -48,6 +49,11 @@ class Screen(ABC):
     @abstractmethod
     def _response_url(self, key: str) -> str:
         """Where the app posts an answer, see ``Responses``."""
+
+    @property
+    @abstractmethod
+    def file_host(self) -> str:
+        """The address under which files are downloaded, ending in "/"."""
 
     # The workspace
 
@@ -90,7 +96,8 @@ class Screen(ABC):
         """Write a message; returns its ``ts``.
 
         ``text`` is as on the wire: ``&``, ``<`` and ``>`` typed by a person are ``&amp;``,
-        ``&lt;`` and ``&gt;``, a mention is ``<@U0BOT>``. ``extra`` fields are added to the message.
+        ``&lt;`` and ``&gt;``, a mention is ``<@U0BOT>``. ``files`` are file objects, as `upload`
+        returns them or any other. ``extra`` fields are added to the message.
         """
         message = self.workspace.say(
             self.workspace.channel(channel),
@@ -102,6 +109,16 @@ class Screen(ABC):
             extra=extra,
         )
         return str(message["ts"])
+
+    def upload(
+        self, user: str, name: str, data: bytes, *, media_type: str | None = None
+    ) -> FileObject:
+        """Upload a file, to be shared with `say`; returns its file object.
+
+        Its type is guessed by its name, as Slack does, unless ``media_type`` names another.
+        """
+        who = self.person(user)
+        return self.workspace.upload(who, name, data, host=self.file_host, media_type=media_type)
 
     async def edit(self, channel: str, ts: str, text: str) -> None:
         """Change a person's message; if it mentions the bot, ``app_mention`` comes again."""

@@ -26,6 +26,7 @@ from bot.playground.slack.delivery import (
     Sockets,
 )
 from bot.playground.slack.faults import Faults
+from bot.playground.slack.filehost import FileHost
 from bot.playground.slack.limits import Limits
 from bot.playground.slack.screen import Screen
 from bot.playground.slack.uploads import Uploads
@@ -129,6 +130,9 @@ class LocalSlack(Screen):
             changed=self._tell,
             calls_kept=calls_kept,
         )
+        self._file_host = FileHost(
+            self.workspace, self.web_api, changed=self._tell, kept=calls_kept
+        )
         self._calls_kept = calls_kept
         self._host, self._port = host, port
         self._request_url = request_url
@@ -150,6 +154,7 @@ class LocalSlack(Screen):
         self._session = aiohttp.ClientSession()
         self.request_url = self._request_url
         self.app.router.add_route("*", "/api/{method}", self.web_api.serve)
+        self._file_host.add_routes(self.app)
         self.app.router.add_get("/link", self._serve_socket)
         self.app.router.add_post("/response/{id}", self._responses.serve)
         self.app.router.add_post("/upload/{id}", Uploads(self.workspace).serve)
@@ -175,6 +180,10 @@ class LocalSlack(Screen):
     def api_url(self) -> str:
         """The base of the Web API, as ``base_url`` of an ``AsyncWebClient``."""
         return f"http://{self._host}:{self._port}/api/"
+
+    @property
+    def file_host(self) -> str:
+        return f"http://{self._host}:{self._port}/"
 
     @property
     def limits(self) -> Limits:

@@ -87,6 +87,11 @@ class WebApi:
         self._changed = changed
         self._calls_kept = calls_kept
 
+    def token_of(self, authorization: str) -> Token:
+        """Whose token an ``Authorization`` header carries."""
+        scheme, _, bearer = authorization.partition(" ")
+        return self._tokens.get(bearer.strip() if scheme.lower() == "bearer" else "", "unknown")
+
     def count(self, method: str, *, refused: bool) -> int:
         return self._counts[method, refused]
 

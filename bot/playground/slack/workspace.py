@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bot.playground.slack.files import FileObject, Stored, describe
 from bot.playground.slack.triggers import Triggers
 
 Message = dict[str, Any]
@@ -30,6 +31,7 @@ CHANNEL_TYPES: Mapping[Kind, str] = {
     "mpim": "mpim",
 }
 STATUS_SECONDS = 120.0  # docs.slack.dev/reference/methods/assistant.threads.setStatus
+FILES_KEPT = 512 * 1024 * 1024  # bytes; the oldest are forgotten, as if they had been deleted
 # Of messages with these subtypes Slack also sends app_mention; of joins and topics it does not.
 MENTIONING = (None, "file_share", "thread_broadcast", "bot_message")
 
@@ -135,6 +137,7 @@ class Workspace:
         self.homes: dict[str, dict[str, Any]] = {}  # App Home views by person
         self.modals: dict[str, list[dict[str, Any]]] = {}  # by person, the one in front last
         self.view_errors: dict[str, dict[str, str]] = {}  # by view and block_id
+        self.files: dict[str, Stored] = {}
         self.uploads: dict[str, Upload] = {}  # by the file's id
         self.triggers = Triggers(clock)
         self._last_ts = 0
@@ -319,6 +322,19 @@ class Workspace:
             return
         channel.ephemerals.remove(message)
         self._changed("delete", channel, message)
+
+    def upload(
+        self, person: Person, name: str, data: bytes, *, host: str, media_type: str | None
+    ) -> FileObject:
+        """Keep a file; it hangs on no message yet. Returns its file object."""
+        id = f"F0{1_000 + next(self._numbers)}"
+        described = describe(
+            id, name, data, user=person.id, team=TEAM_ID, host=host, media_type=media_type
+        )
+        self.files[id] = Stored(described, data)
+        while sum(len(stored.data) for stored in self.files.values()) > FILES_KEPT:
+            del self.files[next(iter(self.files))]
+        return described
 
     def say(
         self,

@@ -1,5 +1,6 @@
 /** The box in which one writes. */
 
+import { Attachments, uploaded } from "./attachments.js";
 import { autosize } from "./autosize.js";
 import { Completion } from "./completion.js";
 import { deed } from "./deeds.js";
@@ -23,7 +24,12 @@ export class Composer {
       "button", { type: "submit", class: "send", "aria-label": "Send", title: "Send" },
       icon("send"),
     );
-    this.form = element("form", { class: "composer" }, this.box, this.button);
+    const { box } = this;
+    const changed = () => this.#onChange();
+    this.attached = new Attachments({ pane: place.closest(".pane"), box, changed });
+    const { list, input, button: attach } = this.attached;
+    const row = element("div", { class: "composer-row" }, attach, input, box, this.button);
+    this.form = element("form", { class: "composer" }, list, row);
     this.completion = new Completion(this.box);
     place.append(this.completion.list, this.form);
     this.fit = autosize(this.box);
@@ -39,6 +45,7 @@ export class Composer {
   show(label) {
     this.box.placeholder = label;
     this.box.setAttribute("aria-label", label);
+    this.attached.show(this.#place());
     this.#set(draftOf(this.#place()));
   }
 
@@ -52,33 +59,41 @@ export class Composer {
 
   async #send() {
     const text = this.box.value.trim();
-    if (!text) return;
+    const files = this.attached.take();
+    if (!text && !files.length) return;
     this.#set("");
     keepDraft(this.#place(), "");
     try {
-      await this.#say(text);
+      await this.#say(text, files);
     } catch (error) {
       toast(error.message);
       if (!this.box.value) this.fill(text);
+      this.attached.giveBack(files);
     }
   }
 
-  async #say(text) {
+  async #say(text, files) {
     const { channel, thread_ts: threadTs } = this.where();
-    const details = { user: view.me, channel, text, ...(threadTs && { thread_ts: threadTs }) };
-    const { ts } = await deed("say", details);
+    const { me } = view;
+    const ids = await uploaded(me, files);
+    const more = { ...(threadTs && { thread_ts: threadTs }), ...(ids.length && { files: ids }) };
+    const { ts } = await deed("say", { user: me, channel, text, ...more });
     if (channel === view.channel) this.sent(ts, text);
   }
 
   #set(text) {
     this.box.value = text;
-    this.button.disabled = !text.trim();
+    this.#onChange();
     this.completion.close();
     this.fit();
   }
 
+  #onChange() {
+    this.button.disabled = !this.box.value.trim() && !this.attached.files.length;
+  }
+
   #onInput() {
-    this.button.disabled = !this.box.value.trim();
+    this.#onChange();
     keepDraft(this.#place(), this.box.value);
   }
 

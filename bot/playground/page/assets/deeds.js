@@ -24,6 +24,18 @@ export async function attempt(verb, details = {}) {
   }
 }
 
+/** Uploads a file; its id. @throws {Error} with a sentence for the person. */
+export async function upload(user, file) {
+  const answer = await request(`/upload?${new URLSearchParams({ user, name: file.name })}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/octet-stream" },
+    body: file,
+  });
+  const said = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(said.error ?? `The server answered ${answer.status}.`);
+  return said.id;
+}
+
 /** The full detail of a row of the wire log: [{title, text}]. */
 export async function wireParts(id) {
   const answer = await request(`/wire/${id}`);

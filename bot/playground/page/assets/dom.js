@@ -49,7 +49,7 @@ export function textButton(words, className, press) {
   return button;
 }
 
-/** HTML rendered by the server as nodes, with a way to copy each piece of code. */
+/** HTML rendered by the server as nodes, with a way to copy each piece of code, and pictures. */
 export function parsed(html) {
   const template = document.createElement("template");
   template.innerHTML = policy.createHTML(html);
@@ -61,6 +61,10 @@ export function parsed(html) {
     pre.tabIndex = 0;
     pre.replaceWith(frame);
     frame.append(pre, button);
+  }
+  for (const file of template.content.querySelectorAll('.file[data-type="image"]')) {
+    const address = `/files/${encodeURIComponent(file.dataset.value)}`;
+    file.append(element("img", { src: address, alt: "", loading: "lazy" }));
   }
   for (const table of template.content.querySelectorAll("div.table")) {
     table.tabIndex = 0;
