@@ -17,6 +17,7 @@ from bot import control_views
 from bot.blocks import Json
 from bot.errands import Errands
 from bot.errors import BotError, Unavailable
+from bot.gate import is_ts
 from bot.interactions import Press, Submission
 from bot.logs import event
 from bot.messages import DELETED, Identity, Question, Turn, TurnKey
@@ -62,6 +63,8 @@ class Line(Protocol):
 
     def turn(self, key: TurnKey) -> Turn | None: ...
 
+    def turns_in(self, thread: tuple[str, str, str]) -> list[Turn]: ...
+
     def ask_again(self, turn: Turn, question: Question | None = None) -> None: ...
 
     def renew(self, turn: Turn, question: Question | None = None) -> None: ...
@@ -73,8 +76,8 @@ class Admins(Protocol):
 
 
 class Teller(Protocol):
-    async def whisper(self, channel: str, thread_ts: str, user: str, sentence: str) -> None:
-        """Says something in a thread that only one person sees. May raise `BotError`."""
+    async def whisper(self, channel: str, thread_ts: str | None, user: str, sentence: str) -> None:
+        """Says something that only one person sees. May raise `BotError`."""
 
 
 class Modals(Protocol):
@@ -132,15 +135,17 @@ class Controls:
         turn = await self._pressed(press, aim) if aim else None
         if aim is None:
             return
-        if turn is None:  # of the thread nothing is known; beneath the message it is
-            self._tell(press.channel, press.message_ts, press.user, control_views.GONE)
+        if turn is None:
+            thread_ts = press.message.get("thread_ts")
+            thread_ts = thread_ts if is_ts(thread_ts) else None
+            self._tell(press.channel, thread_ts, press.user, control_views.GONE)
         elif aim.deed in ("up", "down"):
             await self._rate(turn, press, is_good=aim.deed == "up")
         elif press.user == turn.user:
             await self._do(turn, aim, press.user)
         else:
             work = partial(self._do, turn, aim, press.user)
-            self._errands.run(self._as_admin(turn, press.user, work))
+            self._errands.run(self._as_admin(press.user, work, turn.key.channel, turn.thread_ts))
 
     async def explain(self, submission: Submission) -> Json:
         """What a person says was wrong; kept where they have said that something was."""
@@ -161,16 +166,22 @@ class Controls:
         else:
             await self._ask_again(turn, aim)
 
-    async def _as_admin(self, turn: Turn, user: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def _as_admin(
+        self,
+        user: str,
+        work: Callable[[], Awaitable[None]],
+        channel: str,
+        thread_ts: str | None,
+    ) -> None:
         """Who that is may have to be asked first, so it is acknowledged already."""
         try:
             if await self._admins.is_admin(user):
                 await until_recorded(work)
             else:
-                self._tell(turn.key.channel, turn.thread_ts, user, control_views.ADMINS_TOO)
+                self._tell(channel, thread_ts, user, control_views.ADMINS_TOO)
         except BotError as error:
             event(log, "press.failed", level=logging.WARNING, reason=error)
-            self._tell(turn.key.channel, turn.thread_ts, user, error.sentence)
+            self._tell(channel, thread_ts, user, error.sentence)
 
     async def _stop(self, turn: Turn, by: str) -> None:
         if turn.is_finished:
@@ -187,13 +198,17 @@ class Controls:
     async def _stop_session(self, wish: SessionStop) -> None:
         """The person's own questions in that thread, also those that wait there; where there is
         none, an admin's press is for all."""
+        for turn in self._line.turns_in(wish.thread):
+            if turn.user == wish.user:  # at once, however long the database takes
+                self._line.renew(replace(turn, stopped_by=wish.user))
         turns = await until_recorded(lambda: self._records.unfinished(wish.thread))
         own = [turn for turn in turns if turn.user == wish.user]
         if own or not turns:
             await self._stop_all(own, wish.user)
         else:
             work = partial(self._stop_all, turns, wish.user)
-            self._errands.run(self._as_admin(turns[0], wish.user, work))
+            told_in = turns[0].private_thread_ts  # no answer may stand in the thread yet
+            self._errands.run(self._as_admin(wish.user, work, turns[0].key.channel, told_in))
 
     async def _stop_all(self, turns: Sequence[Turn], by: str) -> None:
         for turn in turns:
@@ -205,10 +220,9 @@ class Controls:
                 turn.key, asked=aim.asked, is_continued=aim.deed == "continue"
             )
         )
-        if again is None:  # the second press of two
-            return
-        event(log, "turn.asked_again", channel=turn.key.channel, ts=turn.key.ts, deed=aim.deed)
-        self._go_on(again)
+        if again:
+            event(log, "turn.asked_again", channel=turn.key.channel, ts=turn.key.ts, deed=aim.deed)
+        self._go_on(again or await self._forgotten(turn.key))
 
     async def _correct(self, edit: Edit) -> None:
         question = edit.question
@@ -217,15 +231,21 @@ class Controls:
                 question.key, edited_ts=edit.edited_ts, within=CORRECTED_WITHIN
             )
         )
-        if corrected is None:
-            return
-        event(log, "turn.corrected", channel=question.channel, ts=question.ts)
-        self._go_on(corrected, question)
+        if corrected:
+            event(log, "turn.corrected", channel=question.channel, ts=question.ts)
+        self._go_on(corrected or await self._forgotten(question.key), question)
 
-    def _go_on(self, turn: Turn, question: Question | None = None) -> None:
+    def _go_on(self, turn: Turn | None, question: Question | None = None) -> None:
         """Another process is told by the database where the turn is its own."""
-        if turn.owner == self._records.owner:
+        if turn and turn.owner == self._records.owner:
             self._line.ask_again(turn, question)
+
+    async def _forgotten(self, key: TurnKey) -> Turn | None:
+        """One that is this process's, and that it does not answer: an earlier try has written down
+        what is wanted, and only the answer to that was lost."""
+        turn = await self._recorded(key)
+        is_lying = turn and not turn.is_finished and self._line.turn(key) is None
+        return turn if is_lying else None
 
     # -- what people think
 
@@ -273,7 +293,9 @@ class Controls:
         turn = await self._recorded(aim.turn)
         return turn if turn and (aim.is_proven or press.message_ts in turn.messages) else None
 
-    def _tell(self, channel: str, thread_ts: str, user: str, sentence: str) -> None:
+    def _tell(self, channel: str, thread_ts: str | None, user: str, sentence: str) -> None:
+        """In a thread that has replies; None: in the channel."""
+
         async def tell() -> None:
             with suppress(BotError):  # a courtesy
                 await self._teller.whisper(channel, thread_ts, user, sentence)

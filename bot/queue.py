@@ -113,6 +113,10 @@ class Queue:
         entry = self._entries.get(key)
         return entry.turn if entry else None
 
+    def turns_in(self, thread: Thread) -> list[Turn]:
+        """Those of a thread that this process has taken."""
+        return [entry.turn for entry in self._lines.get(thread, ())]
+
     async def accept(self, question: Question) -> bool:
         """Returns when the question is written down, so that its event may be acknowledged;
         whether it was new.

@@ -605,7 +605,7 @@ class Responder:
         task.add_done_callback(self._beside.discard)
 
     async def _record_given_up(self, record: UsageRecord) -> None:
-        event(log, "answer.given_up", **record.fields())
+        event(log, "answer.finished", **record.fields())
         try:
             await until_recorded(lambda: self._turns.record(record))
         except Exception as error:

@@ -33,6 +33,7 @@ class Records:
         self.turns = {turn.key: turn for turn in turns}
         self.written: list[tuple[str, Any]] = []
         self.is_away = False
+        self.loses: list[str] = []  # the answers to the next calls, which take effect
 
     async def find(self, key: TurnKey) -> Turn | None:
         self._reach()
@@ -57,6 +58,9 @@ class Records:
         self.written.append(("ask", is_continued))
         turn = replace(turn, asked=asked + 1, is_continued=is_continued, is_finished=False)
         self.turns[key] = turn
+        if "ask_again" in self.loses:
+            self.loses.remove("ask_again")
+            raise AWAY
         return turn
 
     async def correct(self, key: TurnKey, *, edited_ts: str, within: timedelta) -> Turn | None:
@@ -103,7 +107,11 @@ class Scene:
     def turn(self, key: TurnKey) -> Turn | None:
         return self.line.get(key)
 
+    def turns_in(self, thread: tuple[str, str, str]) -> list[Turn]:
+        return [turn for turn in self.line.values() if turn.thread == thread]
+
     def ask_again(self, turn: Turn, question: Question | None = None) -> None:
+        self.line[turn.key] = turn
         self.asked.append((turn, question))
 
     def renew(self, turn: Turn, question: Question | None = None) -> None:
@@ -114,7 +122,7 @@ class Scene:
             raise error
         return user in self.admins
 
-    async def whisper(self, channel: str, thread_ts: str, user: str, sentence: str) -> None:
+    async def whisper(self, channel: str, thread_ts: str | None, user: str, sentence: str) -> None:
         self.told.append((user, sentence))
         if error := self.errors.get("whisper"):
             raise error
@@ -278,6 +286,19 @@ async def test_slack_s_control_stops_the_person_s_own_questions_of_the_thread() 
     assert scene.records.turns[other.key].stopped_by is None
 
 
+async def test_slack_s_control_stops_at_once_however_long_the_database_takes(
+    running: Scene,
+) -> None:
+    running.records.is_away = True
+
+    with pytest.raises(Unavailable):
+        await running.controls.heed(SessionStop(TURN.thread, "UANA"))
+
+    assert [turn.stopped_by for turn in running.renewed] == ["UANA"]
+    running.records.is_away = False
+    await running.errands.finished(within=60)
+
+
 async def test_slack_s_control_in_the_hand_of_an_admin_stops_all(running: Scene) -> None:
     await running.heed(SessionStop(TURN.thread, "UCHLOE"))
 
@@ -338,6 +359,16 @@ async def test_asker_asks_for_their_answer_again(
     await over.press(deed)
 
     assert over.records.written == [("ask", is_continued)]
+    assert [turn.asked for turn, _ in over.asked] == [2]
+
+
+async def test_wish_whose_answer_was_lost_on_the_way_back_is_fulfilled(over: Scene) -> None:
+    """It is written down: tried once more, it looks like the second press of two."""
+    over.records.loses.append("ask_again")
+
+    await over.press("retry")
+
+    assert over.records.written == [("ask", False)]
     assert [turn.asked for turn, _ in over.asked] == [2]
 
 

@@ -311,7 +311,7 @@ async def test_button_whose_question_is_unknown_says_so(stage: Stage) -> None:
     ts = await stage.ask("hello [[say Hello.]]")
     await stage.whole(ts)
     message = stage.thread(ts)[0]
-    forged = message | {"ts": "1700000000.000100", "metadata": None}
+    forged = message | {"ts": "1700000000.000100", "metadata": None, "thread_ts": ts}
     channel = stage.slack.workspace.channel(stage.places[ts])
     channel.messages[forged["ts"]] = forged
 
