@@ -29,6 +29,8 @@ Heed = Callable[[Wish], Awaitable[None]]
 
 # What the app subscribes to, as `manifest.yml` names it.
 EVENTS = ("agent_session_stopped", "app_home_opened", "app_mention", "message.im")
+# And what it hears too where it is subscribed to: edits and deletions in channels.
+OPTIONAL_EVENTS = ("message.channels", "message.groups", "message.mpim")
 COMMAND = "/llm"
 
 ANYTHING = re.compile("")

@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import history, slack, views
-from bot.draft import Part
+from bot.draft import UNFINISHED, WHOLE, Part
 from bot.errors import BotError, CutAtTokenLimit, SlackRefused, Transient, Unavailable
 from bot.files import Unreadable
 from bot.messages import ChatMessage, Delta, Identity, TurnKey, Usage
@@ -215,6 +215,7 @@ async def _check_live(client: AsyncWebClient, bot: Identity, channel: str) -> Fi
         ("status line", trial.status_line),
         ("markdown block", trial.markdown_block),
         ("metadata", trial.metadata),
+        ("buttons", trial.buttons),
         ("pings", trial.pings),
         ("unfurls", trial.unfurls),
     ]
@@ -284,6 +285,16 @@ class _Trial:
             "WRONG", "Live, metadata: does not read back; after a lost answer a reply could repeat"
         )
 
+    async def buttons(self) -> Finding:
+        part = Part("Buttons.", is_last=True, is_final=True, offers=(*UNFINISHED, *WHOLE))
+        try:
+            await self._post_part(part, next(self._numbers))
+        except SlackRefused as error:
+            return Finding(
+                "note", f"Live, buttons: refused ({error.code}); answers will come without"
+            )
+        return Finding("ok", "Live, buttons: accepted (whether they act, one has to press)")
+
     async def pings(self) -> Finding:
         text = neutralise(f"Pings? <!here> <!channel> <@{self._bot.user}> @here @everyone")
         message = await self._read_back(await self._post(text))
@@ -329,8 +340,10 @@ class _Trial:
         return TurnKey(self._bot.team, self._channel, self._root)
 
     async def _post(self, text: str, number: int | None = None) -> str:
-        number = number or next(self._numbers)
-        message = views.reply_message(Part(text, is_final=True), turn=self._turn, number=number)
+        return await self._post_part(Part(text, is_final=True), number or next(self._numbers))
+
+    async def _post_part(self, part: Part, number: int) -> str:
+        message = views.reply_message(part, turn=self._turn, number=number)
         try:
             ts = await self._chat.post(self._channel, self._root, message)
         except Unavailable:

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from bot.app import COMMAND, EVENTS
+from bot.app import COMMAND, EVENTS, OPTIONAL_EVENTS
 from bot.check import OPTIONAL_SCOPES, SCOPES
 from bot.settings import DEFAULT_DATABASE, VARIABLES, Settings
 
@@ -108,6 +108,16 @@ def test_the_manifest_asks_for_the_scopes_that_check_wants() -> None:
 
 def test_the_manifest_subscribes_to_the_events_that_the_bot_hears() -> None:
     assert sorted(MANIFEST["settings"]["event_subscriptions"]["bot_events"]) == sorted(EVENTS)
+
+
+def test_the_events_that_are_optional_are_named_and_heard() -> None:
+    heard = {name.partition(".")[0] for name in EVENTS}
+
+    assert [name for name in OPTIONAL_EVENTS if f"`{name}`" not in README] == []
+    assert {name.partition(".")[0] for name in OPTIONAL_EVENTS} <= heard
+    assert set(OPTIONAL_EVENTS).isdisjoint(
+        MANIFEST["settings"]["event_subscriptions"]["bot_events"]
+    )
 
 
 def test_the_manifest_has_the_command_that_the_bot_answers() -> None:

@@ -193,6 +193,41 @@ async def test_unfolded_link_is_no_other_question(stage: Stage) -> None:
     assert len(stage.requests("see https://a.example")) == 1
 
 
+# -- in channels whose messages the app hears
+
+
+async def test_question_deleted_in_a_channel_stops_its_answer(stage: Stage) -> None:
+    stage.slack.workspace.subscribe_channel_messages = True
+    ts = await stage.ask(f"never mind it {SLOW}")
+    await is_written(stage, ts)
+
+    await stage.slack.delete(stage.places[ts], ts)
+
+    await is_closed(stage, "never mind it")
+    assert (await stage.whole(ts)).endswith("this answer ends here.")
+
+
+async def test_edit_that_comes_in_two_events_is_answered_once(stage: Stage) -> None:
+    stage.slack.workspace.subscribe_channel_messages = True
+    ts = await stage.ask(f"one way {SLOW}")
+    await is_written(stage, ts)
+
+    await stage.slack.edit(stage.places[ts], ts, "<@U0BOT> the other way [[say Tides.]]")
+
+    assert await stage.whole(ts) == "Tides."
+    assert len(stage.requests("the other way")) == 1
+
+
+async def test_edit_that_takes_the_mention_away_is_answered_still(stage: Stage) -> None:
+    stage.slack.workspace.subscribe_channel_messages = True
+    ts = await stage.ask(f"with a name {SLOW}")
+    await is_written(stage, ts)
+
+    await stage.slack.edit(stage.places[ts], ts, "without one [[say Tides.]]")
+
+    assert await stage.whole(ts) == "Tides."
+
+
 # -- retry, continue, regenerate
 
 
