@@ -175,6 +175,12 @@ class Plan:
     questions: Sequence[Question]  # by time, numbered from 0
     deeds: Sequence[Deed]  # by time
 
+    @property
+    def title(self) -> str:
+        if self.database == "sqlite":
+            return "One process on SQLite"
+        return f"{self.replicas} processes on PostgreSQL"
+
 
 def plan(seed: int, database: Database, *, seconds: float, questions: int | None = None) -> Plan:
     """The plan of a run; ``questions`` defaults to what Slack's limits bear in that time."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from bot.playground.process import log_line
 from tests.bench.measure import percentile
 from tests.chaos.evidence import Asked, Showing
-from tests.chaos.plan import Plan
 from tests.chaos.scene import Run
 from tests.chaos.verdict import Offence, Verdict
 
@@ -17,16 +16,10 @@ MOST_CALLS = 40
 
 def lines(run: Run, verdict: Verdict) -> Iterator[str]:
     plan = run.plan
-    yield f"{title(plan)}, seed {plan.seed}"
+    yield f"{plan.title}, seed {plan.seed}"
     for name, what in _rows(run, verdict):
         yield f"  {name:<10} {what}"
     yield from _offences(run, verdict.offences)
-
-
-def title(plan: Plan) -> str:
-    if plan.database == "sqlite":
-        return "One process on SQLite"
-    return f"{plan.replicas} processes on PostgreSQL"
 
 
 def _rows(run: Run, verdict: Verdict) -> Iterator[tuple[str, str]]:

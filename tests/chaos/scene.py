@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -35,6 +36,7 @@ SETTINGS = {
     "OPENAI_CONTEXT_TOKENS": "1000000",
     "OPENAI_TIMEOUT": "5",
     "MAX_CONCURRENT_ANSWERS": "12",
+    "QUESTIONS_PER_MINUTE": "0",
 }
 
 
@@ -59,7 +61,9 @@ async def play(plan: Plan) -> Run:
         await scene.slack.until(
             lambda: scene.slack.connections == plan.replicas, timeout=STARTS_WITHIN
         )
+        _say(f"{plan.title}: {len(plan.questions)} questions in {plan.seconds:.0f} s ...")
         await scene.load()
+        _say(f"{plan.title}: the load is over; all waits for the last answers ...")
         settled_in = await scene.settle()
         await asyncio.sleep(AFTERMATH)
         await scene.fleet.stop()
@@ -192,6 +196,11 @@ def environment(slack: LocalSlack, model: LocalModel, database_url: str) -> dict
         "DATABASE_URL": database_url,
         **SETTINGS,
     }
+
+
+def _say(sentence: str) -> None:
+    """For whoever waits; the report comes at the end."""
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def _now() -> float:

@@ -210,7 +210,7 @@ async def test_a_question_that_kills_its_process_gets_a_sentence_and_those_besid
     async with bots(f"sqlite:///{tmp_path}/bot.db", tmp_path) as place:
         slot = Slot(0, place.env, tmp_path)
         keeping = asyncio.create_task(slot.keep())
-        place.model.listeners.append(lambda _, request: die_of_poison(slot, request))
+        place.model.listeners.append(poisoning(slot))
         await place.slack.until(lambda: place.slack.connections, timeout=STARTS_WITHIN)
         beside = await place.ask(f"beside it [[rate 100]] [[tokens {TOKENS}]]")
         await place.slack.until(lambda: place.replies(beside))
@@ -232,9 +232,16 @@ async def test_a_question_that_kills_its_process_gets_a_sentence_and_those_besid
         assert books.turns[place.turn(poison)].outcome == "failed"
 
 
-def die_of_poison(slot: Slot, request: Request) -> None:
-    if "poison" in request.question and request.tokens_sent == 30 and not request.finished:
-        slot.kill(back_after=0.0)
+def poisoning(slot: Slot) -> Callable[[int, Request], None]:
+    """Kills the process some words after the model began to answer that question."""
+    struck: set[int] = set()
+
+    def hear(number: int, request: Request) -> None:
+        if "poison" in request.question and request.tokens_sent >= 30 and number not in struck:
+            struck.add(number)
+            slot.kill(back_after=0.0)
+
+    return hear
 
 
 # One file, two processes

@@ -173,10 +173,13 @@ class LocalModel:
         self._handlers.add(handler)
         try:
             return await self._serve(request, exchange)
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             how: Finished = "closed by the client"
             exchange.finish("closed by the server's stop" if self._stopping else how)
             raise
+        except ConnectionError:  # in the middle of a write; aiohttp would log it with its stack
+            exchange.finish("closed by the client")
+            return reset(request, web.Response())
         finally:
             self._handlers.discard(handler)
 
