@@ -53,8 +53,8 @@ class Budgets(Protocol):
 class Teller(Protocol):
     """Every call may raise `Transient` or `SlackRefused`."""
 
-    async def whisper(self, channel: str, thread_ts: str, user: str, sentence: str) -> None:
-        """Says something in a thread that only one person sees."""
+    async def whisper(self, channel: str, thread_ts: str | None, user: str, sentence: str) -> None:
+        """Says something that only one person sees."""
 
     async def tell(self, user: str, sentence: str) -> None:
         """Says it in the direct messages with that person."""
@@ -172,7 +172,9 @@ class Admission:
     async def _whisper(self, turn: Turn, sentence: str) -> None:
         try:
             await read_again(
-                lambda: self._teller.whisper(turn.key.channel, turn.thread_ts, turn.user, sentence),
+                lambda: self._teller.whisper(
+                    turn.key.channel, turn.private_thread_ts, turn.user, sentence
+                ),
                 lambda *_: None,
             )
         except BotError as error:

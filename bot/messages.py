@@ -102,6 +102,12 @@ class Turn:
     def thread(self) -> tuple[str, str, str]:
         return (self.key.team, self.key.channel, self.thread_ts)
 
+    @property
+    def private_thread_ts(self) -> str | None:
+        """Where a private word on it is seen: Slack shows none in a thread without replies
+        (docs.slack.dev/reference/methods/chat.postEphemeral)."""
+        return None if self.key.ts == self.thread_ts else self.thread_ts
+
     def now_next(self) -> "Turn":
         return replace(self, is_next=True)
 

@@ -83,6 +83,8 @@ def _bound() -> None:
     """What the system lets this process have, as far as it knows such bounds."""
     with suppress(AttributeError, OSError):
         os.nice(10)  # the bot itself comes first
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")  # and stays, where memory runs out (man proc_pid_oom_score_adj)
     try:
         import resource
     except ImportError:  # Windows

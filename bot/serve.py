@@ -226,7 +226,7 @@ async def _start(
 def _whisper(chat: slack.SlackChat) -> Tell:
     async def whisper(turn: Turn, sentence: str) -> None:
         with suppress(BotError):  # a courtesy: the answer comes all the same
-            await chat.whisper(turn.key.channel, turn.thread_ts, turn.user, sentence)
+            await chat.whisper(turn.key.channel, turn.private_thread_ts, turn.user, sentence)
 
     return whisper
 

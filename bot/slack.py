@@ -188,8 +188,8 @@ class SlackChat:
     async def delete(self, channel: str, ts: str) -> None:
         await self._call("chat.delete", channel=channel, ts=ts)
 
-    async def whisper(self, channel: str, thread_ts: str, user: str, sentence: str) -> None:
-        """Says something in a thread that only one person sees; Slack does not keep it."""
+    async def whisper(self, channel: str, thread_ts: str | None, user: str, sentence: str) -> None:
+        """Says something that only one person sees; Slack does not keep it."""
         await self._call(
             "chat.postEphemeral",
             channel=channel,

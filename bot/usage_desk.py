@@ -4,6 +4,7 @@ Who asks is looked up each time, and decides alone what they see: whatever a but
 carries chooses a period and nothing else.
 """
 
+import asyncio
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from bot.people import People
 from bot.periods import DAY, Period, period
 from bot.report import Report
 from bot.report.sheet import sheet
-from bot.usage import By, Selection, Total
+from bot.usage import By, Selection, Total, grouped
 from bot.usage_views import (
     PERIODS,
     Own,
@@ -46,6 +47,9 @@ NO_FILES = (
     "I may not send files: with the scope `files:write` this would have been one. "
     "Here are {shown} of its {lines} lines."
 )
+
+# Answers, of which each may be a line.
+MOST_BY_DAY = 50_000
 
 SHEET: tuple[By, ...] = ("day", "channel", "user", "model")
 
@@ -131,12 +135,11 @@ class UsageDesk:
             span = asked_period(press.value[:LONGEST], now)
         except ValueError:
             span = asked_period(DEFAULT, now)
-        report = await self._report(span, SHEET, now, self._selection(span))
-        users = {total.group[SHEET.index("user")] for total in report.totals}
-        report = replace(report, names=await self._names.names(users))
+        report = await self._sheet(span, now)
         channel, ts = await self._surfaces.direct(press.user, file_message(report))
-        name = f"usage-{span.first or 'all'}-{span.last}.csv"
-        await self._send(channel, ts, sheet(report), name=name)
+        # In a thread: writing many lines takes seconds.
+        text = await asyncio.to_thread(sheet, report)
+        await self._send(channel, ts, text, name=f"usage-{span.first or 'all'}-{span.last}.csv")
 
     async def visit(self, visit: Visit) -> None:
         """The App Home, as it is now."""
@@ -175,13 +178,23 @@ class UsageDesk:
 
     async def _workspace(self, span: Period, now: datetime) -> Workspace:
         everybody = self._selection(span)
+        places = await self._report(span, ("channel", "model"), now, everybody)
         return Workspace(
-            channels=await self._report(span, ("channel",), now, everybody),
+            channels=_regrouped(places, "channel"),
             people=await self._report(span, ("user",), now, everybody),
-            models=await self._report(span, ("model",), now, everybody),
+            models=_regrouped(places, "model"),
             days=await self._ledger.totals(("day",), everybody),
             uses=await self._budgets.standing(self._team, now=now),
         )
+
+    async def _sheet(self, span: Period, now: datetime) -> Report:
+        """By all there is; where that would be too many lines, not by day."""
+        selection = self._selection(span)
+        (whole,) = await self._ledger.totals((), selection)
+        by = SHEET if whole.answers <= MOST_BY_DAY else SHEET[1:]
+        report = await self._report(span, by, now, selection)
+        users = {total.group[by.index("user")] for total in report.totals}
+        return replace(report, names=await self._names.names(users))
 
     async def _report(
         self, span: Period, by: tuple[By, ...], now: datetime, selection: Selection
@@ -239,6 +252,13 @@ def as_text(text: str) -> Json:
         shown += 1
     words = NO_FILES.format(shown=shown, lines=len(lines))
     return message([section(words), *(section(f"```\n{block}```") for block in blocks)], text=words)
+
+
+def _regrouped(report: Report, by: By) -> Report:
+    """By one of the things that it is by, without reading all of it again."""
+    column = report.by.index(by)
+    earlier = None if report.earlier is None else grouped(report.earlier, column)
+    return replace(report, by=(by,), totals=grouped(report.totals, column), earlier=earlier)
 
 
 def _offered(value: str) -> str:

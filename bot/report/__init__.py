@@ -160,12 +160,14 @@ def share_in_words(share: float | None) -> str:
 
 
 def trend_in_words(trend: float | None) -> str:
-    """``+12 %``, ``new``, ``×11``."""
+    """``+12 %``, ``new``, ``×11``; beyond a hundred times, how many says nothing."""
     if trend is None:
         return "-"
     if trend == inf:
         return "new"
-    return f"×{trend + 1:.0f}" if trend >= 9.5 else f"{trend * 100:+.0f} %".replace("-0 ", "+0 ")
+    if trend >= 9.5:
+        return f"×{trend + 1:.0f}" if trend < 99 else ">×100"
+    return f"{trend * 100:+.0f} %".replace("-0 ", "+0 ")
 
 
 def _records(count: int) -> str:

@@ -1,5 +1,6 @@
 """A report as one page that needs nothing else: no network, no scripts."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ OUTCOMES = {"complete": "good", "cut": "cut", "stopped": "rest", "failed": "bad"
 
 # No script, no picture, no font: whatever a name holds, nothing is run or fetched.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+UNIT = re.compile(r"(?<=\d) (?=(?:%|[skMB]\b))")  # the space before one, where no line may end
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # whatever the operator's locale
 
@@ -194,7 +197,7 @@ def _tile(name: str, value: str, trend: Part, note: str) -> Markup:
         "div",
         element("h3", name),
         element("p", value, " ", trend, class_="figure"),
-        element("p", note, class_="note"),
+        element("p", UNIT.sub("\N{NO-BREAK SPACE}", note), class_="note"),
         class_="card tile",
     )
 

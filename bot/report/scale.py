@@ -18,12 +18,9 @@ def round_up(most: float, count: int = 6) -> float:
 
 
 def short(number: float) -> str:
-    """``1.2 M``, ``340 k``, ``7``: at most three digits and a unit."""
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(number) >= size * 0.9995:
-            return (
-                f"{number / size:.3g}{unit}"
-                if number < size * 999.5
-                else f"{number / size:.0f}{unit}"
-            )
+    """``1.2 M``, ``340 k``, ``7``: three digits and a unit. For what is not negative."""
+    for size, unit in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
+        if number >= size * 0.9995:
+            value = number / size
+            return f"{value:.3g}{unit}" if value < 999.5 else f"{value:.0f}{unit}"
     return f"{number:.3g}"

@@ -90,6 +90,10 @@ usage = Table(
 
 Index("usage_by_time", usage.c.at)
 
+# A workspace's, and somebody's own, without a look at all the others.
+Index("usage_by_team", usage.c.team, usage.c.at)
+Index("usage_by_user", usage.c.team, usage.c.user, usage.c.at)
+
 # What is left of Slack's limits, where several replicas share them: a row for each kind of call.
 calls = Table(
     "calls",

@@ -30,6 +30,7 @@ class House:
         self.uses_now = uses or []
         self.before: list[datetime] = []  # when the person asked before
         self.whispers: list[tuple[str, str]] = []
+        self.whispered_in: str | None = ""  # the thread of the last one; None: the channel
         self.messages: dict[str, list[str]] = defaultdict(list)
         self.told: set[tuple[str, str]] = set()
         self.errors: dict[str, list[BotError]] = defaultdict(list)
@@ -65,9 +66,10 @@ class House:
         self.told.add(name)
         return is_first
 
-    async def whisper(self, channel: str, thread_ts: str, user: str, sentence: str) -> None:
+    async def whisper(self, channel: str, thread_ts: str | None, user: str, sentence: str) -> None:
         self._fail("whisper")
         self.whispers.append((user, sentence))
+        self.whispered_in = thread_ts
 
     async def tell(self, user: str, sentence: str) -> None:
         self._fail("tell")
@@ -115,6 +117,18 @@ async def test_guest_and_stranger_are_told_privately(person: Person, sentence: s
         await house.admission().admit(turn())
 
     assert house.whispers == [("UANA", sentence)]
+
+
+@pytest.mark.parametrize("thread_ts", [None, "1600000000.000100"])
+async def test_private_word_stands_where_slack_shows_it(thread_ts: str | None) -> None:
+    """In a thread without replies it would not be seen."""
+    house = House(Person("UANA", is_guest=True))
+    asked = question(thread_ts=thread_ts) if thread_ts else question()
+
+    with pytest.raises(RefusedPrivately):
+        await house.admission().admit(turn_of(asked))
+
+    assert house.whispered_in == thread_ts
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,7 @@ def test_no_name_moves_the_terminal_s_cursor(name: str) -> None:
         (0.0, "+0 %"),
         (-0.001, "+0 %"),
         (10.0, "×11"),
+        (5_000.0, ">×100"),
         (None, "-"),
     ],
 )

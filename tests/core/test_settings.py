@@ -422,6 +422,37 @@ def test_retention_is_a_whole_number_of_days(days: str) -> None:
     assert named(RETENTION_DAYS=days) == ["RETENTION_DAYS"]
 
 
+# -- who may do what
+
+
+def test_admins_are_named_by_their_ids() -> None:
+    assert read().admin_users == ()
+    for text in ("U012AB3CD,W045EF6GH", "U012AB3CD, W045EF6GH", " U012AB3CD W045EF6GH, "):
+        assert read(ADMIN_USERS=text).admin_users == ("U012AB3CD", "W045EF6GH")
+
+
+@pytest.mark.parametrize("users", ["ana", "@U012AB3CD", "C012AB3CD", "u012ab3cd", "U012AB3CD;U2"])
+def test_admins_are_named_by_nothing_else(users: str) -> None:
+    (problem,) = problems(ADMIN_USERS=users)
+
+    assert problem.startswith("ADMIN_USERS must be ids of people with commas between them")
+
+
+def test_guests_and_strangers_are_kept_out_unless_allowed() -> None:
+    assert (read().allow_guests, read().allow_external) == (False, False)
+    assert read(ALLOW_GUESTS="yes", ALLOW_EXTERNAL="TRUE").allow_guests
+    assert read(ALLOW_EXTERNAL="1").allow_external
+    assert not read(ALLOW_GUESTS="no").allow_guests
+    assert problems(ALLOW_GUESTS="maybe") == ["ALLOW_GUESTS must be yes or no"]
+
+
+def test_pace_of_one_person_has_a_bound_unless_it_is_taken_away() -> None:
+    assert read().questions_per_minute == 20
+    assert read(QUESTIONS_PER_MINUTE="5").questions_per_minute == 5
+    assert read(QUESTIONS_PER_MINUTE="0").questions_per_minute is None
+    assert named(QUESTIONS_PER_MINUTE="many") == ["QUESTIONS_PER_MINUTE"]
+
+
 # -- what operators see
 
 

@@ -287,6 +287,16 @@ async def test_sheet_goes_to_the_admin_s_direct_messages(books: Books, usage: Us
     assert len(lines) == 1 + len(USED)
 
 
+async def test_sheet_of_very_many_answers_is_not_by_day(
+    books: Books, usage: UsageDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.usage_desk.MOST_BY_DAY", 3)
+
+    await usage.send_sheet(press("UADA", "this month"))
+
+    assert books.files[0][1].startswith(b"channel,channel_name,user,user_name,model,answers")
+
+
 async def test_sheet_comes_as_text_where_files_are_not_allowed(
     books: Books, usage: UsageDesk
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.browser import chromium, playground
 from tests.browser.playground import Playground
 from tests.browser.window import Window
-from tests.pictures import history
+from tests.pictures import history, report
 
 FOLDER = Path(__file__).parent
 SCREEN = (1280, 800)
@@ -41,6 +41,7 @@ def main() -> int:
         asyncio.run(history.write(place))
         for take in (_budget, _usage, _home):
             _take(take, window, place)
+        report.take(driver, Path(folder), FOLDER)
     return 0
 
 

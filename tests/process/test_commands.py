@@ -1,9 +1,11 @@
 """What the commands print: `usage`, `check`, `playground`, and `make demo`."""
 
 import asyncio
+import json
 import os
 import subprocess
 from contextlib import redirect_stdout
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from tests.bot_process import command, running
 from tests.process.conftest import Stage, local_servers
 
 
-async def test_usage_is_printed_per_channel(tmp_path: Path) -> None:
+async def test_usage_is_told_per_channel_while_the_bot_runs(tmp_path: Path) -> None:
+    """At the price of gpt-4o-mini: 0.15 dollars for a million tokens in, 0.60 for as many out."""
     async with (
         local_servers() as (slack, model),
         running(slack, model.base_url, folder=tmp_path) as bot,
@@ -24,15 +27,24 @@ async def test_usage_is_printed_per_channel(tmp_path: Path) -> None:
         stage = Stage(slack, model, bot)
         for place in ("general", "random", "general"):
             await stage.whole(await stage.ask("[[say twelve letters]]", channel=place))
-        await bot.stop()
+        async with asyncio.timeout(10), bot.news:
+            await bot.news.wait_for(lambda: len(bot.events("answer.finished")) == 3)
+        status, said = await command(tmp_path, "usage", "--format", "json", "--ids")
         records = bot.events("answer.finished")
-    status, said = await command(tmp_path, "usage")
 
     assert status == 0
-    rows = {line.split()[0]: line.split()[1:] for line in said.splitlines() if line}
+    told = json.loads(said)
+    channels = {row["channel"]: row for row in told["rows"]}
     spent = sum(int(r["input_tokens"]) for r in records if r["channel"] == "C0GENERAL")
-    assert rows["C0GENERAL"][:3] == ["2", "2", str(spent)]
-    assert rows["all"][0] == "3"
+    assert {name: row["answers"] for name, row in channels.items()} == {
+        "C0GENERAL": 2,
+        "C0RANDOM": 1,
+    }
+    assert channels["C0GENERAL"]["input_tokens"] == spent
+    total = told["total"]
+    cost = total["input_tokens"] * Decimal("0.15") + total["output_tokens"] * Decimal("0.60")
+    assert total["cached_tokens"] == 0
+    assert Decimal(total["cost"]) == cost / 1_000_000
 
 
 async def test_usage_without_any_answers_says_so(tmp_path: Path) -> None:
@@ -70,6 +82,15 @@ async def test_check_finds_nothing_wrong_in_a_right_set_up(tmp_path: Path) -> No
     assert "@bot in workspace T0LOCAL" in said
     assert "Usage: reported" in said
     assert "Files: can be opened; images go to the model" in said
+
+
+async def test_check_says_what_is_missing_without_a_scope_that_is_optional(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        slack.scopes.remove("files:write")
+        status, said = await check(slack, tmp_path, OPENAI_BASE_URL=model.base_url)
+
+    assert status == 0
+    assert "Scope files:write is not granted: CSV files of the usage come as text" in said
 
 
 async def test_check_names_what_is_wrong(tmp_path: Path) -> None:

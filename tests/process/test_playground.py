@@ -113,6 +113,19 @@ async def test_a_mention_is_answered_and_a_killed_bot_starts_again_until_ctrl_c(
     assert os.listdir(tmp_path) == []
 
 
+async def test_the_command_shows_what_was_used_and_what_it_would_cost(tmp_path: Path) -> None:
+    async with playground(tmp_path) as place:
+        await place.bots_state("connected")
+        await place.say("@Bot [[say It works.]]")
+        await place.sees(lambda change: is_bots(change, "It works."))
+
+        await place.say("/llm usage")
+        shown = await place.sees(lambda change: is_bots(change, "What you use"))
+
+    assert shown["message"]["reader"] == "U0ANA"
+    assert "$0.0" in shown["message"]["html"] or "nothing yet" in shown["message"]["html"]
+
+
 def is_bots(change: Json, words: str) -> bool:
     message = change.get("message", {})
     return words in message.get("html", "") and message["user"] == "U0BOT"

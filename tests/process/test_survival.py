@@ -60,6 +60,7 @@ class Bots(Stage):
             "SLACK_API_URL": self.slack.api_url,
             "OPENAI_BASE_URL": self.model.base_url,
             "DATABASE_URL": self.database_url,
+            "QUESTIONS_PER_MINUTE": "0",  # tests ask faster than any person
         }
 
     async def start(self) -> BotProcess:

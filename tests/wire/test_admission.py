@@ -34,7 +34,7 @@ class Slack:
     async def person(self, user: str) -> Person:
         return Person(user)
 
-    async def whisper(self, channel: str, thread_ts: str, user: str, sentence: str) -> None:
+    async def whisper(self, channel: str, thread_ts: str | None, user: str, sentence: str) -> None:
         self.whispers.append(user)
 
     async def tell(self, user: str, sentence: str) -> None:

@@ -1188,6 +1188,29 @@ async def test_file_is_shared_once_and_only_when_its_bytes_are_there(
     assert len(slack.workspace.channel("general").messages) == 1
 
 
+# ---- what one person sees
+
+
+async def test_private_message_is_not_seen_in_a_thread_without_replies(
+    slack: LocalSlack, client: AsyncWebClient
+) -> None:
+    ts = await slack.say("general", "Ana", "hello")
+    private: dict[str, Any] = {
+        "channel": "C0GENERAL",
+        "user": "U0ANA",
+        "text": "psst",
+        "thread_ts": ts,
+    }
+    await client.chat_postEphemeral(**private)
+    before = slack.ephemerals("general", "Ana")
+
+    await slack.say("general", "Ben", "hello yourself", thread_ts=ts)
+    await client.chat_postEphemeral(**private)
+
+    assert before == []
+    assert [each["thread_ts"] for each in slack.ephemerals("general", "Ana")] == [ts]
+
+
 # Files
 
 

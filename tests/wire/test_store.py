@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from bot.messages import File, Question, TurnKey, Usage, UsageRecord
@@ -141,6 +142,13 @@ async def test_open_report_holds_no_writer_up(store: Store, path: Path) -> None:
 
     assert report.execute("SELECT count(*) FROM usage").fetchone() == (0,)  # as it began
     report.close()
+
+
+async def test_report_under_way_holds_no_question_up(store: Store) -> None:
+    async with store.ledger._reports.connect() as reading:  # the report has not been read yet
+        await reading.execute(text("SELECT 1"))
+
+        assert await store.turns.accept(QUESTION)
 
 
 async def test_nothing_that_people_write_is_in_the_file(url: str, path: Path) -> None:

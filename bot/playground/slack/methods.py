@@ -117,9 +117,13 @@ def post_ephemeral(workspace: Workspace, args: Args) -> Answer:
     if reader.id not in channel.members:
         raise ApiError("user_not_in_channel")
     message = {**signed(workspace), **composed(args), "reader": reader.id}
-    if args.text("thread_ts"):
-        message["thread_ts"] = args.text("thread_ts")
-    workspace.whisper(channel, message)
+    thread_ts = args.text("thread_ts")
+    if thread_ts:
+        message["thread_ts"] = thread_ts
+    # "Ephemeral messages in threads are only shown if there is already an active thread":
+    # docs.slack.dev, chat.postEphemeral.
+    if not thread_ts or channel.threads.get(thread_ts):
+        workspace.whisper(channel, message)
     return {"ok": True, "message_ts": message["ts"]}
 
 
