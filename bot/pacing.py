@@ -169,9 +169,12 @@ class Window:
         self._believed = min(self._believed, shown)
         self._rises_at = max(now, until) + self._patience
 
-    def draw(self, answered_at: float) -> None:
-        """Takes a slot that is free, for a call that will have been answered by then."""
-        self._answered.append(answered_at)
+    def draw(self, now: float, *, answered_within: float) -> None:
+        """Takes a slot that is free, for a call that is made now; nobody tells its answer.
+
+        Where the pace is one a second, it is taken to come within a tenth of that.
+        """
+        self._answered.append(now + min(answered_within, self._period / 10))
 
     def undraw(self, now: float, *, held_until: float) -> None:
         """Slack refused the call that was drawn last: see `refused`."""

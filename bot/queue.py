@@ -4,7 +4,7 @@ import asyncio
 import logging
 from bisect import insort
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -30,6 +30,10 @@ NOTICEABLE = 3.0
 # Seconds between two looks at a turn that another process has to finish first. It says so at
 # once; this is for news that were lost with a connection.
 LOOK_AGAIN = 5.0
+
+# Attempts after which a turn may be what its processes died of. Its last one is made while no other
+# such turn is answered: what kills then kills alone, and innocent ones do not share its fate.
+SUSPECT = MOST_ATTEMPTS - 1
 
 
 class TurnRecords(Protocol):
@@ -67,9 +71,7 @@ class Queue:
         self._answer = answer
         self._tell = tell
         self._rooms = asyncio.Semaphore(at_once)
-        # For the last attempts at turns whose processes died: one of them may be the reason, and
-        # the others shall not die of it again.
-        self._cell = asyncio.Semaphore(1)
+        self._suspects = asyncio.Lock()
         self._entries: dict[TurnKey, _Entry] = {}
         self._lines: dict[Thread, list[_Entry]] = {}  # by place
         self._doors: WeakValueDictionary[Thread, asyncio.Lock] = WeakValueDictionary()
@@ -221,20 +223,19 @@ class Queue:
         """Waits until it is answered next; while the context lasts, it is."""
         loop = asyncio.get_running_loop()
         entry.telling = loop.call_later(NOTICEABLE, self._tell_waiting, entry)
-        rooms = self._cell if entry.turn.attempts >= MOST_ATTEMPTS - 1 else self._rooms
-        try:
-            await self._first_in_line(entry)
-            self._before_room[entry.turn.key] = None
+        async with AsyncExitStack() as held:
             try:
-                await rooms.acquire()
+                await self._first_in_line(entry)
+                self._before_room[entry.turn.key] = None
+                try:
+                    if entry.turn.attempts >= SUSPECT:
+                        await held.enter_async_context(self._suspects)
+                    await held.enter_async_context(self._rooms)
+                finally:
+                    del self._before_room[entry.turn.key]
             finally:
-                del self._before_room[entry.turn.key]
-        finally:
-            entry.telling.cancel()
-        try:
+                entry.telling.cancel()
             yield
-        finally:
-            rooms.release()
 
     async def _first_in_line(self, entry: _Entry) -> None:
         line = self._lines[entry.turn.thread]

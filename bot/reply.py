@@ -113,13 +113,11 @@ class Reply:
         self._told: list[str] = []
 
     def adopt(self, standing: Standing, draft: Draft, *, was_begun: bool) -> None:
-        """Goes on with what another process left, whose text the draft holds already."""
+        """Goes on with what another process left, whose text the draft holds, and that alone."""
         parts = draft.parts()
         for number, found in enumerate(standing.reply):
             part = parts[number] if number < len(parts) else None
-            # What ends now with a sentence shows neither that nor that it is the last.
-            ends_now = part is not None and part.is_last and not standing.is_whole
-            is_shown = part is not None and part.text == found.text and not ends_now
+            is_shown = part is not None and part.text == found.text
             self._messages.append(_Message(found.ts, part if is_shown else None))
         self._may_have_strays = was_begun  # the last post of that process may land yet
         self._adopt_surplus(standing)

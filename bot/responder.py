@@ -163,13 +163,14 @@ class Responder:
         Without a question the turn was another process's, or this one's before a restart: what
         stands of it in its thread is read, and the answer takes its place.
         """
-        if question:
-            await self._answer(turn, question)
-        else:
-            event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts)
-            await self._resume(turn)
+        try:
+            await (self._answer(turn, question) if question else self._resume(turn))
+        except Exception as error:  # the next questions of the thread are not to wait for ever
+            broke(log, "answer.broke", error, channel=turn.key.channel)
+            await self._finish(turn, "failed", None)
 
     async def _resume(self, turn: Turn) -> None:
+        event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts)
         found, error = await self._find(turn)
         question = found.question or blank_question(turn)
         if found.is_whole:

@@ -46,7 +46,7 @@ class SharedCalls:
             is_granted = all(window.free(now) > 0 for window in shared.values())
             if is_granted:
                 for window in shared.values():
-                    window.draw(now + ANSWERED_WITHIN)
+                    window.draw(now, answered_within=ANSWERED_WITHIN)
             kept = {name: self._kept(rows[name], kept_back, now + offset) for name in windows}
             states = {
                 name: window.state(offset) | {"kept": kept[name]} for name, window in shared.items()

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import event, select
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -124,6 +124,7 @@ def _sqlite(database_url: str) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "connect", _set_pragmas)
     event.listen(engine.sync_engine, "begin", _begin)
+    event.listen(engine.sync_engine, "handle_error", _keep_connection)
     return engine
 
 
@@ -153,3 +154,13 @@ def _set_pragmas(connection: Any, _: Any) -> None:
 def _begin(connection: Any) -> None:
     # IMMEDIATE where a transaction reads before it writes: it would be refused in between.
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def _keep_connection(failure: ExceptionContext) -> None:
+    """Where a call is cancelled, its statement runs on in the driver's thread, and is rolled back.
+
+    SQLAlchemy would close the connection with the statement's cursor open, and the file would stay
+    locked for as long as that lives.
+    """
+    if isinstance(failure.original_exception, asyncio.CancelledError):
+        failure.is_disconnect = False

@@ -16,7 +16,7 @@ from bot.errors import CannotStart, Unavailable
 from bot.logs import broke, event
 from bot.messages import Turn, TurnKey
 from bot.store.transactions import LOST, transaction
-from bot.store.turns import NEWS, TAKEN_AT_ONCE, Turns
+from bot.store.turns import NEWS, Turns
 
 log = logging.getLogger(__name__)
 
@@ -207,9 +207,9 @@ class Replica:
         try:
             await self._show_life(connection)
             await connection.add_listener(NEWS, self._on_news(crew))
-            await self._go_on(crew)
+            await self._sort_out(crew)
             process = await self._beat(connection)
-            joined.set()
+            self._go_on(crew, joined)
             while True:
                 if await self._beat(connection) != process:
                     raise CannotStart(
@@ -235,15 +235,18 @@ class Replica:
             await connection.execute(END_EARLIER_SESSION, ALIVE, self._name)
             await connection.execute("SELECT pg_advisory_lock($1, $2)", ALIVE, self._name)
 
-    async def _go_on(self, crew: Crew) -> None:
-        """With what nobody has taken over while this process could not be seen to live."""
+    async def _sort_out(self, crew: Crew) -> None:
+        """What others have taken over while this process could not be seen to live is theirs."""
         keys = set(crew.keys)
         async with asyncio.timeout(BEAT_WITHIN):
             mine = await self._turns.left_to_me()
         crew.drop(keys - {turn.key for turn in mine})
         crew.resume(turn for turn in mine if turn.key not in keys)  # whose acceptance was lost
+
+    def _go_on(self, crew: Crew, joined: asyncio.Event) -> None:
         self.is_alive = True
         crew.go_on()
+        joined.set()
         event(log, "replica.alive", replica=self._turns.owner)
 
     async def _beat(self, connection: Any) -> int:
@@ -254,13 +257,13 @@ class Replica:
         """Takes over what is nobody's, or of processes that are no more: some of it at a time."""
         for owner in await self._turns.others():
             if owner is None:
-                await self._take_over(owner, crew)
+                crew.resume(await self._turns.take_over(owner))
             elif await connection.fetchval(
                 "SELECT pg_try_advisory_lock_shared($1, $2)", ALIVE, int(owner)
             ):
                 event(log, "replica.ended", replica=owner)
                 try:
-                    await self._take_over(owner, crew)
+                    crew.resume(await self._turns.take_over(owner))
                 finally:
                     await connection.execute(
                         "SELECT pg_advisory_unlock_shared($1, $2)", ALIVE, int(owner)
@@ -268,12 +271,6 @@ class Replica:
 
     async def _say_that_it_leaves(self, connection: Any) -> None:
         await connection.execute("SELECT pg_advisory_lock($1, $2)", LEAVING, self._name)
-
-    async def _take_over(self, owner: str | None, crew: Crew) -> None:
-        taken = await self._turns.take_over(owner)
-        if len(taken) == TAKEN_AT_ONCE:  # there are more; but others may take some of them
-            self._news.set()
-        crew.resume(taken)
 
     async def _pause(self) -> None:
         """Until the next beat, or until there are turns to take over."""

@@ -93,7 +93,8 @@ class Turns:
 
     async def mine(self, key: TurnKey) -> Turn | None:
         """That turn, if it is this process's and unfinished."""
-        found = await self._taken(and_(self._is_mine, KEY.in_([key])))
+        async with transaction(self._engine) as connection:
+            found = await self._taken(connection, and_(self._is_mine, KEY.in_([key])))
         return found[0] if found else None
 
     async def begin(self, turn: Turn, record: UsageRecord) -> None:
@@ -159,16 +160,22 @@ class Turns:
             .limit(TAKEN_AT_ONCE)
             .with_for_update(skip_locked=True)
         )
-        return await self._taken(turns.c.place.in_(theirs))
+        async with transaction(self._engine) as connection:
+            taken = await self._taken(connection, turns.c.place.in_(theirs))
+            if len(taken) == TAKEN_AT_ONCE:  # there may be more, for the others too
+                await self._tell(connection, "")
+        return taken
 
     async def take_all(self) -> list[Turn]:
         """All unfinished turns, whoever's: where no other process can be alive."""
-        return await self._taken(UNFINISHED)
+        async with transaction(self._engine) as connection:
+            return await self._taken(connection, UNFINISHED)
 
     async def left_to_me(self) -> list[Turn]:
         """This process's unfinished turns, which others might have taken over until now."""
         self._life += 1
-        return await self._taken(self._is_mine)
+        async with transaction(self._engine) as connection:
+            return await self._taken(connection, self._is_mine)
 
     async def _write_down(self, question: Question) -> Turn | None:
         now = _now()
@@ -200,10 +207,9 @@ class Turns:
     def _is_mine(self) -> ColumnElement[bool]:
         return and_(UNFINISHED, turns.c.owner == self.owner)
 
-    async def _taken(self, which: ColumnElement[bool]) -> list[Turn]:
+    async def _taken(self, connection: AsyncConnection, which: ColumnElement[bool]) -> list[Turn]:
         taking = update(turns).where(which).values(owner=self.owner).returning(turns)
-        async with transaction(self._engine) as connection:
-            rows = (await connection.execute(taking)).all()
+        rows = (await connection.execute(taking)).all()
         return sorted(map(_turn, rows), key=lambda turn: turn.place)
 
     def _mine(self, *keys: TurnKey) -> Update:

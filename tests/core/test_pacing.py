@@ -1,6 +1,7 @@
 """Who may call Slack next: arithmetic on times, without a loop and without a clock."""
 
 from dataclasses import dataclass, field
+from json import dumps, loads
 from math import inf
 
 import pytest
@@ -848,3 +849,91 @@ def test_slow_calls_hold_nobody_up() -> None:
     assert pacer.grant(START + FRESH - 0.1) is None
     assert pacer.next_chance(START + FRESH - 0.1) < START + FRESH + GLANCE
     assert pacer.grant(START + FRESH) is last
+
+
+# -- a window that several processes share
+
+DEEDS = st.lists(
+    st.tuples(st.sampled_from(["call", "call", "call", "refused", "pause"]), st.floats(0.01, 40.0)),
+    max_size=40,
+)
+
+
+def lived(deeds: list[tuple[str, float]], limit: int) -> tuple[Window, float]:
+    """A window after these deeds, and the time then; each took the seconds beside it."""
+    window, now = Window(limit), START
+    for what, seconds in deeds:
+        if what == "call" and window.free(now) > 0:
+            window.take(now)
+            window.answered(now + seconds / 10)
+        elif what == "refused" and window.free(now) > 0:
+            window.take(now)
+            window.refused(now, until=now + seconds)
+        now += seconds
+    return window, now
+
+
+@given(DEEDS, st.integers(1, 50), st.floats(-1e9, 1e9))
+def test_state_of_a_window_makes_one_that_is_like_it(
+    deeds: list[tuple[str, float]], limit: int, offset: float
+) -> None:
+    """By whatever other clock it was written down."""
+    window, now = lived(deeds, limit)
+    state = loads(dumps(window.state(offset)))
+
+    twin = Window(limit).like(state, offset)
+
+    # In the moment itself in which a slot frees, clocks that are far apart may disagree.
+    for later in (now + 1e-3, now + 1.007, now + MINUTE / 3, now + 5 * MINUTE + 0.1):
+        is_edge = any(abs(at + MINUTE - later) < 1e-4 for at in window._answered)
+        assert is_edge or twin.free(later) == window.free(later)
+        assert twin.limit == window.limit
+
+
+def test_window_is_like_nothing_where_nothing_is_known() -> None:
+    assert Window(7).like({}, 123.0).free(START) == 7
+
+
+@given(DEEDS, st.integers(1, 4))
+def test_calls_under_way_are_among_those_that_all_know(
+    deeds: list[tuple[str, float]], under_way: int
+) -> None:
+    """They were drawn when they began, and must not be counted twice."""
+    shared, now = lived(deeds, 20)
+    own = Window(20)
+    for _ in range(under_way):
+        own.take(now)
+        shared.draw(now, answered_within=1.0)
+
+    own.adopt(shared.state(0.0), 0.0)
+
+    assert own.free(now) == shared.free(now)
+
+
+def test_process_with_a_lower_limit_believes_no_more_than_its_own() -> None:
+    window = Window(5)
+
+    window.adopt(Window(48).state(0.0), 0.0)
+
+    assert window.free(START) == 5
+
+
+def test_refusal_takes_the_place_of_what_was_drawn() -> None:
+    window = Window(8)
+    for _ in range(4):
+        window.draw(START, answered_within=1.0)
+
+    window.undraw(START, held_until=START + 30)
+
+    assert window.limit == 3
+    assert window.free(START + 29) == 0
+    assert window.free(START + 62) == 3
+
+
+def test_pace_of_one_a_second_is_not_halved_by_what_nobody_tells() -> None:
+    window = Window(1, 1.05)
+
+    window.draw(START, answered_within=1.0)
+
+    assert window.free(START + 1.1) == 0
+    assert window.free(START + 1.2) == 1

@@ -363,6 +363,24 @@ async def test_nobody_is_told_of_a_turn_that_is_resumed() -> None:
     assert office.resumed == [alone(n).ts for n in range(3)]
 
 
+async def test_turns_that_may_have_killed_their_processes_are_answered_one_at_a_time() -> None:
+    office = Office(takes=10.0)
+    turns = [
+        replace(office.records.written(alone(n)), attempts=attempts)
+        for n, attempts in enumerate([3, 2, 4, 0])
+    ]
+
+    office.queue.resume(turns)
+    await office.until_idle()
+
+    assert dict(office.began) == {
+        alone(0).ts: 0.0,
+        alone(1).ts: 0.0,
+        alone(2).ts: 10.0,
+        alone(3).ts: 0.0,
+    }
+
+
 # -- turns of other processes
 
 

@@ -1,19 +1,27 @@
-"""Replies that wait for their turn, in virtual time."""
+"""Replies that wait for their turn, in virtual time: in one process, and in several that share."""
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
+from itertools import pairwise
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.errors import RateLimited, Unavailable
-from bot.pacing import Call, Claim, Limits, Pacer
-from bot.turnstile import UNSAID_RETRY_AFTER, Budget, Late, Turnstile
+from bot.pacing import MINUTE, Call, Claim, Limits, Pacer, Window
+from bot.turnstile import DRAW_AGAIN, UNSAID_RETRY_AFTER, Budget, Closed, Drawn, Late, Turnstile
+from tests.conftest import VirtualTimeLoop
+
+AWAY = Unavailable("the database", "OperationalError")
 
 
 class Street:
     """Where replies pass a turnstile and make calls of some seconds; who did, and when."""
 
-    def __init__(self, **limits: int) -> None:
-        self.turnstile = Turnstile(Pacer(Limits(**limits)))
+    def __init__(self, *, shares: "Pool | None" = None, **limits: int) -> None:
+        self.turnstile = Turnstile(Pacer(Limits(**limits)), shares)
         self.passed: list[tuple[float, str]] = []
         self._start = asyncio.get_running_loop().time()
 
@@ -44,6 +52,80 @@ class Street:
             await asyncio.sleep(takes)
             if error:
                 raise error
+
+
+class Table:
+    """The budgets of all processes together, as the database keeps them."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, Any] = {}
+        self.kept: dict[object, int] = {}
+        self.lock = asyncio.Lock()
+
+
+class Pool:
+    """One process's way to the table. A draw takes ``latency`` seconds to and fro."""
+
+    def __init__(self, table: Table, *, latency: float = 0.0) -> None:
+        self.latency = latency
+        self.is_away = False
+        self.draws = 0
+        self._table = table
+
+    async def draw(self, windows: Mapping[str, Window], *, kept_back: int) -> Drawn:
+        self.draws += 1
+        async with self._table.lock:
+            await self._travel()
+            now = asyncio.get_running_loop().time()
+            shared = self._shared(windows)
+            is_granted = all(window.free(now) > 0 for window in shared.values())
+            if is_granted:
+                for window in shared.values():
+                    window.draw(now, answered_within=1.0)
+            self._save(shared)
+            self._table.kept[self] = kept_back
+            elsewhere = sum(kept for pool, kept in self._table.kept.items() if pool is not self)
+        await self._travel()
+        return Drawn(is_granted, {name: shared[name].state(0.0) for name in shared}, elsewhere)
+
+    async def refused(self, windows: Mapping[str, Window], *, retry_after: float) -> None:
+        await self._travel()
+        now = asyncio.get_running_loop().time()
+        shared = self._shared(windows)
+        for window in shared.values():
+            window.undraw(now, held_until=now + retry_after)
+        self._save(shared)
+
+    def _shared(self, windows: Mapping[str, Window]) -> dict[str, Window]:
+        return {name: windows[name].like(self._table.states.get(name, {}), 0.0) for name in windows}
+
+    def _save(self, shared: Mapping[str, Window]) -> None:
+        self._table.states |= {name: window.state(0.0) for name, window in shared.items()}
+
+    async def _travel(self) -> None:
+        await asyncio.sleep(self.latency)
+        if self.is_away:
+            raise AWAY
+
+
+def streets(count: int, *, latency: float = 0.0, **limits: int) -> list[Street]:
+    """Processes that share their budgets."""
+    table = Table()
+    return [Street(shares=Pool(table, latency=latency), **limits) for _ in range(count)]
+
+
+def most_within(times: list[float], seconds: float) -> int:
+    return max(sum(start <= at < start + seconds for at in times) for start in times)
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_is_left_behind() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, why: complaints.append(why))
+    yield
+    assert asyncio.all_tasks() - before == {asyncio.current_task()}
+    assert complaints == []
 
 
 async def settle() -> None:
@@ -301,3 +383,327 @@ async def test_a_refused_call_holds_the_budget_for_all() -> None:
         pass
 
     assert round(asyncio.get_running_loop().time() - began) == 7
+
+
+# -- paused and closed
+
+
+async def test_nobody_passes_in_a_pause_and_all_go_on_after_it() -> None:
+    street = Street()
+    street.turnstile.pause()
+    waiting = asyncio.gather(street.call("one"), street.call("two"))
+    await asyncio.sleep(100)
+    assert street.passed == []
+
+    street.turnstile.resume()
+    await waiting
+
+    assert sorted(street.passed) == [(100.0, "one"), (100.0, "two")]
+
+
+async def test_call_under_way_in_a_pause_comes_to_its_end() -> None:
+    street = Street(updates=1)
+    calling = asyncio.create_task(street.call("under way", takes=5))
+    await asyncio.sleep(1)
+
+    street.turnstile.pause()
+    await calling
+
+    assert street.now == 5.0
+
+
+async def test_slot_that_frees_in_a_pause_is_taken_after_it() -> None:
+    street = Street(updates=1)
+    await street.call("first")
+    waiting = asyncio.create_task(street.call("second"))
+    await asyncio.sleep(1)
+
+    street.turnstile.pause()
+    await asyncio.sleep(99)
+    street.turnstile.resume()
+    await waiting
+
+    assert street.passed[-1] == (100.0, "second")
+
+
+async def test_last_edits_are_not_late_for_a_pause() -> None:
+    """Others may have taken over: what would be posted instead is theirs to post."""
+    street = Street(updates=1)
+    street.turnstile.pause()
+    waiting = asyncio.create_task(street.call("last", street.claim(can_but_wait=False)))
+    await asyncio.sleep(10)
+
+    street.turnstile.resume()
+    await waiting
+
+    assert street.passed == [(10.0, "last")]
+
+
+async def test_closed_it_turns_away_who_waits_and_who_comes() -> None:
+    street = Street(updates=1)
+    calling = asyncio.create_task(street.call("under way", takes=5))
+    await settle()
+    waiting = asyncio.create_task(street.call("waits"))
+    await settle()
+
+    street.turnstile.close()
+
+    with pytest.raises(Closed):
+        await waiting
+    with pytest.raises(Closed):
+        await street.call("comes")
+    await calling
+    assert street.passed == [(0.0, "under way")]
+    assert street.turnstile._pacer._updates._under_way == 0
+
+
+# -- several processes
+
+
+async def test_free_way_is_passed_at_once_by_all() -> None:
+    one, other = streets(2)
+
+    await asyncio.gather(one.call("one"), other.call("other"))
+
+    assert one.passed == [(0.0, "one")]
+    assert other.passed == [(0.0, "other")]
+
+
+async def test_slots_that_others_have_taken_are_waited_for() -> None:
+    one, other = streets(2, updates=3)
+    await asyncio.gather(one.call("a"), one.call("b"), one.call("c"))
+
+    await other.call("d")
+
+    assert other.passed == [(61.0, "d")]  # taken to have been answered after a second
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.02, 0.4])
+async def test_together_they_never_make_more_calls_than_one_may(latency: float) -> None:
+    three = streets(3, latency=latency, updates=12)
+    began = asyncio.get_running_loop().time()
+
+    async def ask(street: Street, number: int) -> None:
+        await asyncio.sleep(number * 1.7)
+        await street.call(f"edit {number}", takes=0.3)
+
+    await asyncio.gather(*(ask(street, number) for street in three for number in range(25)))
+
+    times = sorted(at for street in three for at, _ in street.passed)
+    assert len(times) == 75
+    assert most_within(times, MINUTE) <= 12
+    # None is wasted: 75 calls at 12 a minute, each slot a second late.
+    assert asyncio.get_running_loop().time() - began <= 61 * (75 / 12) + 5
+
+
+async def test_nobody_starves_beside_a_busy_process() -> None:
+    """A process that asks all the time, and one that asks once a minute."""
+    busy, quiet = streets(2, latency=0.01, updates=10)
+    waits = []
+
+    async def asks_once(minute: int) -> None:
+        await asyncio.sleep(60 * minute + 7)
+        asked = quiet.now
+        await quiet.call(f"quiet {minute}")
+        waits.append(quiet.now - asked)
+
+    await asyncio.gather(
+        *(busy.call(f"busy {number}") for number in range(60)),
+        *(asks_once(minute) for minute in range(4)),
+    )
+
+    assert max(waits) < 2 * MINUTE + 2
+
+
+async def test_posts_of_two_processes_into_one_channel_keep_its_pace() -> None:
+    one, other = streets(2, latency=0.01)
+
+    await asyncio.gather(
+        *(
+            street.call(f"post {number}", call="chat.postMessage", takes=0.1)
+            for street in (one, other)
+            for number in range(5)
+        )
+    )
+
+    times = sorted(at for street in (one, other) for at, _ in street.passed)
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert min(gaps) >= 1.0
+    assert max(gaps) <= 1.5
+
+
+async def test_refusal_of_one_holds_all() -> None:
+    one, other = streets(2)
+    with pytest.raises(RateLimited):
+        await one.call("refused", error=RateLimited("Slack", 90.0))
+
+    await asyncio.gather(other.call("edit"), other.call("post", call="chat.postMessage"))
+
+    assert other.passed == [(0.0, "post"), (90.0, "edit")]
+
+
+async def test_what_one_has_learned_all_believe() -> None:
+    one, other = streets(2, updates=48)
+    await asyncio.gather(*(one.call(f"taken {number}") for number in range(10)))
+    with pytest.raises(RateLimited):
+        await one.call("refused", error=RateLimited("Slack", 5.0))
+
+    await other.call("edit")
+
+    assert other.turnstile._pacer._updates.limit == 10
+    assert other.passed[0][0] == 61.0
+
+
+async def test_edits_that_others_keep_back_for_the_ends_of_their_answers_are_left_to_them() -> None:
+    one, other = streets(2, updates=3)
+    for number in range(2):
+        growing = one.claim(f"C{number}", must=False)
+        await one.call("begins", growing, call="chat.postMessage")
+        growing.has_open_message = True
+    growing = one.claim("C3")
+    await one.call("tells that two are kept", growing, call="chat.postMessage")
+
+    first = other.claim("C4", must=False)
+    await other.call("begins", first, call="chat.postMessage")
+    first.has_open_message = True
+    second = asyncio.create_task(
+        other.call("does not", other.claim("C5", must=False), call="chat.postMessage")
+    )
+    await asyncio.sleep(30)
+
+    assert [name for _, name in other.passed] == ["begins"]
+    second.cancel()
+    await asyncio.wait({second})
+
+
+async def test_database_that_is_away_is_waited_for() -> None:
+    table = Table()
+    street = Street(shares=Pool(table))
+    pool = street.turnstile._shares
+    assert isinstance(pool, Pool)
+    pool.is_away = True
+    waiting = asyncio.create_task(street.call("edit"))
+    await asyncio.sleep(30)
+    assert street.passed == []
+    assert pool.draws <= 30 / DRAW_AGAIN + 1
+
+    pool.is_away = False
+    await waiting
+
+    assert street.now <= 30 + DRAW_AGAIN
+    assert street.turnstile._pacer._updates._under_way == 0
+
+
+async def test_who_waits_for_others_slots_does_not_ask_the_database_all_the_time() -> None:
+    one, other = streets(2, updates=2)
+    await asyncio.gather(one.call("a"), one.call("b"))
+
+    await asyncio.gather(*(other.call(f"waits {number}") for number in range(4)))
+
+    pool = other.turnstile._shares
+    assert isinstance(pool, Pool)
+    assert pool.draws <= 12
+
+
+async def test_draw_that_comes_back_in_a_pause_lets_nobody_through() -> None:
+    (street,) = streets(1, latency=1.0)
+    waiting = asyncio.create_task(street.call("edit"))
+    await asyncio.sleep(1.5)
+
+    street.turnstile.pause()
+    await asyncio.sleep(10)
+    assert street.passed == []
+    street.turnstile.resume()
+    await waiting
+
+    assert [name for _, name in street.passed] == ["edit"]
+
+
+async def test_draw_that_comes_back_when_closed_lets_nobody_through() -> None:
+    (street,) = streets(1, latency=1.0)
+    waiting = asyncio.create_task(street.call("edit"))
+    await asyncio.sleep(1.5)
+
+    street.turnstile.close()
+
+    with pytest.raises(Closed):
+        await waiting
+    assert street.passed == []
+
+
+async def test_who_is_cancelled_in_a_draw_gives_its_place_to_the_next() -> None:
+    (street,) = streets(1, latency=1.0, updates=1)
+    leaving = asyncio.create_task(street.call("cancelled"))
+    await asyncio.sleep(0.5)
+    staying = asyncio.create_task(street.call("next"))
+    await settle()
+
+    leaving.cancel()
+    await staying
+
+    assert [name for _, name in street.passed] == ["next"]
+    assert street.now <= 65
+
+
+async def test_calls_of_a_budget_are_shared_too() -> None:
+    table = Table()
+    budgets = [Budget("users.info", 5, Pool(table, latency=0.01)) for _ in range(2)]
+    began, times = asyncio.get_running_loop().time(), []
+
+    async def call(budget: Budget) -> None:
+        async with budget.turn():
+            times.append(asyncio.get_running_loop().time() - began)
+
+    await asyncio.gather(*(call(budget) for budget in budgets for _ in range(10)))
+
+    assert len(times) == 20
+    assert most_within(times, MINUTE) <= 5
+
+
+ASKED = st.lists(
+    st.tuples(
+        st.integers(0, 2),  # which process
+        st.floats(0, 150),  # when
+        st.sampled_from(["chat.update", "chat.update", "chat.postMessage"]),
+        st.sampled_from([0.05, 0.4, 0.9]),  # seconds that Slack takes
+        st.booleans(),  # whether it is the last of its reply
+    ),
+    max_size=60,
+)
+
+
+@given(ASKED, st.sampled_from([0.0, 0.03, 0.5]), st.integers(2, 8))
+@settings(max_examples=60, deadline=None)
+def test_whatever_three_processes_ask_for_limits_are_kept_and_all_is_done(
+    asked: list[tuple[int, float, Call, float, bool]], latency: float, updates: int
+) -> None:
+    loop = VirtualTimeLoop()
+
+    async def play() -> None:
+        three = streets(3, latency=latency, updates=updates)
+
+        async def ask(
+            number: int, place: int, at: float, call: Call, takes: float, must: bool
+        ) -> None:
+            await asyncio.sleep(at)
+            street = three[place]
+            claim = street.claim(f"C{number % 4}", must=must)
+            try:
+                await street.call(call, claim, call=call, takes=takes)
+            finally:
+                street.turnstile.leave(claim)
+
+        await asyncio.gather(*(ask(number, *each) for number, each in enumerate(asked)))
+        passed = [each for street in three for each in street.passed]
+        assert len(passed) == len(asked)
+        edits = [at for at, name in passed if name == "chat.update"]
+        assert not edits or most_within(edits, MINUTE) <= updates
+        for street in three:
+            pacer = street.turnstile._pacer
+            assert pacer._updates._under_way == pacer._posts._under_way == 0
+            assert not street.turnstile._waiting
+
+    try:
+        loop.run_until_complete(play())
+    finally:
+        loop.close()

@@ -2,6 +2,8 @@
 
 from sqlalchemy import Connection, inspect, text
 
+from bot.errors import CannotStart
+
 # The newest of `versions`: a test holds it to the files. A database that has it is let alone.
 HEAD = "0004"
 
@@ -10,11 +12,19 @@ LOCK = 0x6C6C6D626F74  # "llmbot"
 
 
 def upgrade(connection: Connection) -> None:
-    """Within the connection's transaction."""
+    """Within the connection's transaction.
+
+    :raises CannotStart: a newer version of the program has changed the tables.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    if _version(connection) == HEAD:
+    version = _version(connection)
+    if version == HEAD:
         return
+    if version and version > HEAD:
+        raise CannotStart(
+            "DATABASE_URL: a newer version of the bot has used this database. Start that one."
+        )
     # Here, as most of the time it is not needed and takes a sixth of a second.
     from alembic import command
     from alembic.config import Config
