@@ -301,7 +301,13 @@ class Reply:
         """Slack takes no further part: the last one that stands there says so."""
         standing = self._messages[-1] if self._messages else _Message()
         if standing.ts and standing.part:
-            part = replace(standing.part, notice=error.sentence, is_last=True, is_final=True)
+            part = replace(
+                standing.part,
+                notice=error.sentence,
+                is_last=True,
+                is_final=True,
+                outcome=error.outcome,
+            )
             message = self._view(part, len(self._messages) - 1)
             with suppress(BotError):
                 await self._chat.update(self._question.channel, standing.ts, message)
