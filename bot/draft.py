@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bot.cut import close, cut, rest_after
+from bot.messages import Outcome
 from bot.pings import neutralise, undo_neutralise
 
 # Characters of one part. A markdown block takes 12,000 (docs.slack.dev, "Markdown block"); the
@@ -40,6 +41,7 @@ class Part:
     notice: str = ""
     is_last: bool = False  # of a finished answer
     is_final: bool = False  # it will not change any more
+    outcome: Outcome = "complete"  # of a finished answer; on its last part
     offers: tuple[Offer, ...] = ()
     # Characters of the piece that it shows; `text` may hold more, a fence's closing line.
     length: int = field(default=0, compare=False)
@@ -70,6 +72,7 @@ class Draft:
         self.notes: list[str] = []  # what the person should know, shown beneath the answer
         self.waiting = ""  # what the answer waits for, shown while it does
         self.ended = False
+        self.outcome: Outcome = "complete"  # once it has ended
         self.is_paused = False  # it has ended, but only for this process
         self._offers: tuple[Offer, ...] = ()  # at its end
         self.is_dropped = False  # nothing of it is to be shown
@@ -103,7 +106,13 @@ class Draft:
         self.kept, self._is_at_seam = "", False
         self.notes, self.waiting = [], ""
 
-    def end(self, note: str = "", offers: Collection[Offer] = ()) -> None:
+    def end(
+        self,
+        note: str = "",
+        offers: Collection[Offer] = (),
+        *,
+        outcome: Outcome = "complete",
+    ) -> None:
         """No more text comes. With a note, something ended it early, and the longest text stays."""
         if self._again is not None and not note:
             self._take_over(self._again)
@@ -111,7 +120,7 @@ class Draft:
         if note:
             self.notes = [*self.notes, note]
         self.waiting = ""
-        self.ended = True
+        self.ended, self.outcome = True, outcome
         has_words = self._text.length > 0 and not self._text.is_blank
         self._offers = tuple(offer for offer in offers if has_words or offer != "continue")
 
@@ -167,7 +176,8 @@ class Draft:
         length = self._text.growing_length
         is_last = self.ended and not self.is_paused
         offers = self._offers if is_last else ("stop",)
-        return (*earlier, Part(last, notice, is_last, self.ended, offers, length))
+        growing = Part(last, notice, is_last, self.ended, self.outcome, offers, length)
+        return (*earlier, growing)
 
 
 class _Text:

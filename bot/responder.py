@@ -297,7 +297,7 @@ class Responder:
         event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts, begun=turn.attempts)
         found, error = await self._find(answer)
         if found.is_whole:
-            answer.meter.outcome = "complete"
+            answer.meter.outcome = found.outcome
             await self._show(answer.reply.tidy(found), answer)
             await self._close(answer, None)
         elif found.reply or (not answer.turn.is_stopped and (found.question or error)):
@@ -542,7 +542,8 @@ class Responder:
             answer.draft.drop()
         else:
             note = "" if is_private else error.sentence
-            answer.draft.end(note, UNFINISHED if error.may_retry else ())
+            offers = UNFINISHED if error.may_retry else ()
+            answer.draft.end(note, offers, outcome=error.outcome)
 
     def _begin_anew(self, answer: _Answer, turn: Turn, question: Question | None) -> None:
         """An answer to other words, in the same reply, whose messages stand as they are."""

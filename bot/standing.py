@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from bot.errors import BotError, QuestionGone, TooLate, TriedTooOften
 from bot.gate import SPOKEN_SUBTYPES, question_in
 from bot.history import answer_text, reply_tag
-from bot.messages import Identity, Question, Turn, TurnKey
+from bot.messages import Identity, Outcome, Question, Turn, TurnKey
 
 # A turn is begun no more often than this: it may be what its processes died of.
 MOST_ATTEMPTS = 4
@@ -28,6 +28,7 @@ class StandingMessage:
     text: str  # the model's words in it
     is_last: bool = False  # it stands there as the end of an answer
     asked: int = 1  # `Turn.asked`: what it answers
+    outcome: Outcome = "complete"  # of the answer that it is the end of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Standing:
     is_whole: bool = False
     is_outdated: bool = False  # all of the reply is to what was asked before
     has_reaction: bool = False  # the bot's own, which said that an answer is coming
+    outcome: Outcome = "complete"  # of a whole reply
     thread: Sequence[Mapping[str, Any]] | None = field(default=None, compare=False)  # as read
 
 
@@ -74,6 +76,7 @@ def standing(thread: Sequence[Mapping[str, Any]], turn: Turn, bot: Identity) -> 
         is_whole=any(found.is_last and found.asked == turn.asked for found in reply),
         is_outdated=bool(reply) and all(found.asked < turn.asked for found in reply),
         has_reaction=has_reaction,
+        outcome=reply[-1].outcome if reply else "complete",
         thread=thread,
     )
 
@@ -102,12 +105,14 @@ def part_of(message: Mapping[str, Any], turn: TurnKey, bot: Identity) -> int | N
 
 def _as_it_stands(message: Mapping[str, Any], bot: Identity) -> StandingMessage:
     tag = reply_tag(message, bot) or {}
-    asked = tag.get("asked")
+    asked: object = tag.get("asked")
+    outcome: Outcome = tag.get("outcome", "complete")
     return StandingMessage(
         _ts(message),
         answer_text(message),
-        tag.get("is_last") is True,
-        asked if isinstance(asked, int) else 1,
+        is_last=tag.get("is_last") is True,
+        asked=asked if isinstance(asked, int) else 1,
+        outcome=outcome if outcome in get_args(Outcome) else "complete",
     )
 
 

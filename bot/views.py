@@ -40,6 +40,9 @@ def reply_message(part: Part, *, turn: TurnKey, number: int, asked: int = 1) -> 
     the bot itself has to say stands in a context block beneath, and then what people can do.
     ``asked`` is `Turn.asked`.
     """
+    payload = {"turn": str(turn), "part": number, "is_last": part.is_last, "asked": asked}
+    if part.is_last:  # for the books, should the process end before it has written there
+        payload["outcome"] = part.outcome
     blocks: list[dict[str, Any]] = []
     if part.text:
         blocks.append({"type": "markdown", "text": part.text})
@@ -49,15 +52,7 @@ def reply_message(part: Part, *, turn: TurnKey, number: int, asked: int = 1) -> 
     return {
         "blocks": blocks,
         "text": _fallback(part),
-        "metadata": {
-            "event_type": REPLY_EVENT,
-            "event_payload": {
-                "turn": str(turn),
-                "part": number,
-                "is_last": part.is_last,
-                "asked": asked,
-            },
-        },
+        "metadata": {"event_type": REPLY_EVENT, "event_payload": payload},
     }
 
 
