@@ -689,6 +689,19 @@ UNCOUNTED = {
 }
 
 
+# What version 0002 did not have.
+LATER_TABLES = ("limits", "limit_changes", "spent", "feedback")
+LATER_COLUMNS = (
+    "is_first",
+    "asked",
+    "asked_at",
+    "attempts_before",
+    "is_continued",
+    "stopped_by",
+    "edited_ts",
+)
+
+
 async def test_what_was_used_before_there_were_limits_is_counted(url: str) -> None:
     now = datetime.now(UTC)
     async with opened(url) as store:
@@ -703,7 +716,8 @@ async def test_what_was_used_before_there_were_limits_is_counted(url: str) -> No
                     f"DROP INDEX {name}"
                     for name in ("turns_by_user", "usage_by_team", "usage_by_user")
                 ),
-                *(f"DROP TABLE {table}" for table in ("limits", "limit_changes", "spent")),
+                *(f"DROP TABLE {table}" for table in LATER_TABLES),
+                *(f"ALTER TABLE turns DROP COLUMN {column}" for column in LATER_COLUMNS),
                 "UPDATE alembic_version SET version_num = '0002'",
             ):
                 await connection.execute(text(statement))
