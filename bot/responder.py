@@ -340,7 +340,9 @@ class Responder:
         answer.question, answer.thread = answer.question or found.question, found.thread
         answer.is_admitted = bool(found.reply) and not found.is_outdated
         draft.push(text)
-        answer.reply.adopt(found, draft, was_begun=answer.turn.attempts > 0)
+        # Of what was shown to its end no post is under way any more.
+        has_ended = any(message.is_last for message in found.reply)
+        answer.reply.adopt(found, draft, was_begun=answer.turn.attempts > 0 and not has_ended)
         if error:
             self._end_early(answer, error)
         elif answer.turn.is_continued:

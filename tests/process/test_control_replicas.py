@@ -1,5 +1,6 @@
 """Two processes on one PostgreSQL, and one that is killed: whoever is told, the right one acts."""
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.messages import TurnKey
 from bot.playground.slack import Fault
 from bot.playground.slack.elements import elements
+from bot.settings import database_url
+from bot.store import opened
 from tests.bot_process import BotProcess, running
 from tests.postgres import Postgres
 from tests.process.conftest import Stage, local_servers
@@ -41,9 +45,23 @@ async def two_replicas(url: str) -> AsyncIterator[Two]:
 
 
 @pytest.fixture
-async def two(postgres: Postgres) -> AsyncIterator[Two]:
-    async with postgres.database() as url, two_replicas(url) as two:
+async def url(postgres: Postgres) -> AsyncIterator[str]:
+    async with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+async def two(url: str) -> AsyncIterator[Two]:
+    async with two_replicas(url) as two:
         yield two
+
+
+async def is_over(url: str, stage: Stage, ts: str) -> None:
+    """Its last edit is on screen, and it is written down as finished too."""
+    key = TurnKey(stage.slack.team_id, stage.places[ts], ts)
+    async with opened(url) as store, asyncio.timeout(10):
+        while not ((turn := await store.turns.find(key)) and turn.is_finished):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 def offered(stage: Stage, ts: str) -> list[str]:
@@ -91,10 +109,11 @@ async def test_question_is_corrected_through_the_replica_that_does_not_answer_it
     assert writer is not told
 
 
-async def test_answer_of_one_replica_is_given_anew_by_the_other(two: Two) -> None:
+async def test_answer_of_one_replica_is_given_anew_by_the_other(two: Two, url: str) -> None:
     stage = two.stage
     ts = await stage.ask("fail first [[fail 400 1]] [[say At last.]]")
     await stage.whole(ts)
+    await is_over(url, stage, ts)
     assert offered(stage, ts) == ["retry"]
 
     await press(stage, ts, "retry")
@@ -129,6 +148,7 @@ async def test_buttons_work_after_a_restart(tmp_path: Path) -> None:
             stage = Stage(slack, model, bot)
             ts = await stage.ask("fail first [[fail 400 1]] [[say At last.]]")
             await stage.whole(ts)
+            await is_over(database_url(str(tmp_path / "bot.db")), stage, ts)
             await bot.stop(signal.SIGKILL)
         async with running(slack, model.base_url, folder=tmp_path):
             await press(stage, ts, "retry")

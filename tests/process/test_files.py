@@ -62,7 +62,7 @@ async def test_question_may_be_a_file_alone(stage: Stage) -> None:
     dm = stage.slack.dm("Ben")
     ts = await stage.say("", user="Ben", channel=dm, files={"task.txt": b"[[say As you wish.]]"})
 
-    assert await stage.whole(ts) == "As you wish."
+    assert (await stage.whole(ts)).splitlines()[0] == "As you wish."
 
 
 async def test_person_sees_that_a_file_is_being_read(stage: Stage) -> None:
