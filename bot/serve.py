@@ -6,6 +6,7 @@ import signal
 from collections.abc import Awaitable, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from bot.budget_views import BUDGETS, REMOVE, WHOM, refused_modal
 from bot.desk import Desk, Form, Routes
 from bot.downloads import downloading
 from bot.errands import Errands
-from bot.errors import BotError, CannotStart, SlackRefused
+from bot.errors import BotError, CannotStart, SlackRefused, Transient
 from bot.logs import event, heard_by
 from bot.messages import Identity, Turn, TurnKey
 from bot.metrics import Metrics, Moment, shown
@@ -43,6 +44,8 @@ T = TypeVar("T")
 # threads. Platforms kill after 30 (Heroku, Kubernetes).
 DRAIN = 20.0
 LAST_WORDS = 5.0
+
+DAY = 86_400.0  # seconds
 
 
 @dataclass
@@ -118,6 +121,19 @@ async def serve(settings: Settings) -> None:
         await _unless_stopped(asyncio.create_task(bot.membership.ended()), stop)
         door.close()
         await _wind_down(bot, hurry)
+
+
+async def _keep_no_longer(store: Store, days: int | None) -> None:
+    """Once a day, and after each start, removes what is older than the operator wants it kept."""
+    while True:
+        now = datetime.now(UTC)
+        before = now - timedelta(days=days) if days else None
+        try:
+            removed = await store.retention.prune(before, now=now)
+            event(log, "store.pruned", records=removed.records, turns=removed.turns)
+        except Transient as error:  # there is another day
+            event(log, "store.not_pruned", level=logging.WARNING, reason=error)
+        await asyncio.sleep(DAY)
 
 
 def model_of(settings: Settings) -> OpenAIModel:
@@ -218,6 +234,8 @@ async def _start(
     bot = Running(intake, queue, responder, turnstile, store.member, errands)
     stack.push_async_callback(store.member.leave)
     await store.member.join(bot)
+    tidying = asyncio.create_task(_keep_no_longer(store, settings.retention_days))
+    stack.callback(tidying.cancel)
     await _receive(stack, settings, identity, bot.intake, door)
     mode = "Socket Mode" if settings.uses_socket_mode else "HTTP"
     event(log, "bot.started", mode=mode, port=port, bot=identity.name, team=identity.team)

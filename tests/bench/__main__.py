@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.bench import cpu, delays, ledger, pictures
+from tests.bench import accepting, cpu, delays, ledger, pictures
 from tests.bench.loads import BOTH, LOADS, Load, Outcome, play
 from tests.bench.patterns import STREAM, TIMER
 from tests.bench.stage import OURS
@@ -21,6 +21,7 @@ LANES = 2
 
 ALONE: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "event": delays.event_to_model,
+    "accept": accepting.accept,
     "acks": delays.acks_under_load,
     "cpu": cpu.full_speed,
     "many": cpu.many_at_once,
