@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from bot.cut import close, cut, rest_after
+from bot.messages import Outcome
 from bot.pings import neutralise, undo_neutralise
 
 # Characters of one part. A markdown block takes 12,000 (docs.slack.dev, "Markdown block"); the
@@ -29,6 +30,7 @@ class Part:
     notice: str = ""
     is_last: bool = False  # of a finished answer
     is_final: bool = False  # it will not change any more
+    outcome: Outcome = "complete"  # of a finished answer; on its last part
     # Characters of the piece that it shows; `text` may hold more, a fence's closing line.
     length: int = field(default=0, compare=False)
 
@@ -48,6 +50,7 @@ class Draft:
         self.notes: list[str] = []  # what the person should know, shown beneath the answer
         self.waiting = ""  # what the answer waits for, shown while it does
         self.ended = False
+        self.outcome: Outcome = "complete"  # once it has ended
         self.is_paused = False  # it has ended, but only for this process
 
     def push(self, text: str) -> None:
@@ -64,7 +67,7 @@ class Draft:
         if self._again is None:
             self._text = _Text(self._limit)
 
-    def end(self, note: str = "") -> None:
+    def end(self, note: str = "", *, outcome: Outcome = "complete") -> None:
         """No more text comes. With a note, something ended it early, and the longest text stays."""
         if self._again is not None and not note:
             self._text = self._again
@@ -72,7 +75,7 @@ class Draft:
         if note:
             self.notes = [*self.notes, note]
         self.waiting = ""
-        self.ended = True
+        self.ended, self.outcome = True, outcome
 
     def pause(self, note: str) -> None:
         """No more text comes from this process; another, or the next one, begins anew."""
@@ -115,7 +118,7 @@ class Draft:
         earlier = (Part(text, is_final=True) for text in sealed)
         length = self._text.growing_length
         is_last = self.ended and not self.is_paused
-        return (*earlier, Part(last, notice, is_last, self.ended, length))
+        return (*earlier, Part(last, notice, is_last, self.ended, self.outcome, length))
 
 
 class _Text:

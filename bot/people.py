@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -54,11 +54,17 @@ class People:
             if now - at < KNOWN_FOR:
                 return person
             person = await self._directory.person(user)
-            self._known[user] = (now, person)
-            self._known.move_to_end(user)
+            self.learn([person])
+            return person
+
+    def learn(self, people: Iterable[Person]) -> None:
+        """They are so now: nobody needs to look them up."""
+        now = asyncio.get_running_loop().time()
+        for person in people:
+            self._known[person.user] = (now, person)
+            self._known.move_to_end(person.user)
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
-            return person
 
     async def is_admin(self, user: str) -> bool:
         """Whether they may see and set what concerns everybody.

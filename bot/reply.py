@@ -37,6 +37,9 @@ UNFIT_BLOCKS = frozenset(
     }
 )
 
+# Seconds. So late may a post come to stand in its thread whose process died or lost its answer.
+LANDS_WITHIN = 10.0
+
 # Slack's words for "that message is not there any more".
 GONE = frozenset({"message_not_found", "thread_not_found"})
 
@@ -108,7 +111,7 @@ class Reply:
         self._is_plain = False  # Slack did not take this answer's Markdown
         self._is_stranded = False  # an edit could not be made: the text goes into new messages
         self._given_up: list[str] = []  # of the reply no more, and to be deleted
-        self._may_have_strays = False  # posts that nobody heard of may stand there
+        self._strays_land_until: float | None = None  # posts that nobody heard of; None: none
         self._on_messages = on_messages
         self._told: list[str] = []
 
@@ -119,7 +122,8 @@ class Reply:
             part = parts[number] if number < len(parts) else None
             is_shown = part is not None and part.text == found.text
             self._messages.append(_Message(found.ts, part if is_shown else None))
-        self._may_have_strays = was_begun  # the last post of that process may land yet
+        if was_begun:
+            self._expect_strays()  # the last post of that process may land yet
         self._adopt_surplus(standing)
         self._note_messages()
 
@@ -173,7 +177,10 @@ class Reply:
 
         :raises Transient: Slack could not be reached for minutes.
         """
+        self._messages = [_Message(found.ts) for found in standing.reply]
+        self._expect_strays()
         self._adopt_surplus(standing)
+        await self._give_up_strays()
         await self._delete_given_up()
         self._sign.take_down(is_posted=True)
         await self._sign.keep(lambda: 0)
@@ -301,7 +308,13 @@ class Reply:
         """Slack takes no further part: the last one that stands there says so."""
         standing = self._messages[-1] if self._messages else _Message()
         if standing.ts and standing.part:
-            part = replace(standing.part, notice=error.sentence, is_last=True, is_final=True)
+            part = replace(
+                standing.part,
+                notice=error.sentence,
+                is_last=True,
+                is_final=True,
+                outcome=error.outcome,
+            )
             message = self._view(part, len(self._messages) - 1)
             with suppress(BotError):
                 await self._chat.update(self._question.channel, standing.ts, message)
@@ -341,12 +354,22 @@ class Reply:
         ts = next((ts for ts, part in strays.items() if part == number), None)
         if ts is None:
             self._messages.pop()
-            self._may_have_strays = True  # it may come to stand there yet
+            self._expect_strays()
         else:
             found = self._messages[-1]
             found.ts, found.part = ts, found.posted
             self._sign.take_down(is_posted=True)
         self._note_messages()
+
+    def _expect_strays(self) -> None:
+        """A post of which nobody heard may come to stand there yet."""
+        self._strays_land_until = asyncio.get_running_loop().time() + LANDS_WITHIN
+
+    async def _give_up_strays(self) -> None:
+        """Also those that land late; nobody waits for that but the next question here."""
+        if self._strays_land_until is not None:
+            await asyncio.sleep(self._strays_land_until - asyncio.get_running_loop().time())
+            self._given_up += await until_it_lands(self._strays)
 
     async def _strays(self) -> dict[str, int]:
         """What stands there of this turn and is not known: by ``ts``, as which part."""
@@ -377,8 +400,7 @@ class Reply:
         while len(self._messages) > len(draft.parts()):
             ts = self._messages.pop().ts
             self._given_up += [ts] if ts else []
-        if self._may_have_strays:
-            self._given_up += await until_it_lands(self._strays)
+        await self._give_up_strays()
         await self._delete_given_up()
 
     async def _delete_given_up(self) -> None:

@@ -174,7 +174,7 @@ class Responder:
         found, error = await self._find(turn)
         question = found.question or blank_question(turn)
         if found.is_whole:
-            meter = Meter(turn, self._model.name, self._prices, _now(), outcome="complete")
+            meter = Meter(turn, self._model.name, self._prices, _now(), outcome=found.outcome)
             await self._show(self._reply(turn, question).tidy(found), meter)
             await self._close(meter, None)
         elif found.question or found.reply or error:
@@ -203,8 +203,9 @@ class Responder:
             await self._finish(turn, error.outcome, None)
             return
         if error or is_blank:
-            draft.end(error.sentence if error else views.wordless(question))
             meter.outcome = error.outcome if error else "complete"
+            sentence = error.sentence if error else views.wordless(question)
+            draft.end(sentence, outcome=meter.outcome)
             await self._show(reply.follow(draft), meter)
             await self._close(meter, None)
             return
@@ -427,7 +428,7 @@ class Responder:
             known = error if isinstance(error, BotError) else BotError()
             meter.outcome = known.outcome
             _log_failure(error)
-            draft.end(known.sentence)
+            draft.end(known.sentence, outcome=known.outcome)
         reply.hurry()
 
     # -- Slack's side

@@ -184,6 +184,7 @@ async def _start(
     stack.push_async_callback(chat.close)
     turnstile = Turnstile(Pacer(Limits(burst=settings.slack_burst)), shares)
     errands, people = Errands(), People(chat, admins=settings.admin_users)
+    stack.push_async_callback(errands.abandon)
     admission = Admission(
         rules_of(settings),
         people=people,
@@ -220,7 +221,16 @@ async def _start(
     await _receive(stack, settings, identity, bot.intake, door)
     mode = "Socket Mode" if settings.uses_socket_mode else "HTTP"
     event(log, "bot.started", mode=mode, port=port, bot=identity.name, team=identity.team)
+    errands.run(_learn(people, chat))
     return bot
+
+
+async def _learn(people: People, chat: slack.SlackChat) -> None:
+    """Who is who, in a few calls instead of one for each person who asks."""
+    try:
+        people.learn(await chat.members())
+    except BotError as error:  # then each is looked up
+        event(log, "members.unknown", level=logging.WARNING, reason=error)
 
 
 def _whisper(chat: slack.SlackChat) -> Tell:

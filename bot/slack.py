@@ -56,8 +56,8 @@ BUDGETS: Mapping[str, int] = {
 PAGE = 1000
 
 # As many as Slack recommends for users.list, and a minute's worth of calls at its Tier 2.
-PEOPLE_PAGE = 200
-ADMIN_PAGES = 18
+MEMBERS_PAGE = 200
+MEMBER_PAGES = 18
 
 # Slack's words for people who share nothing with the bot but a channel, or no longer that.
 INVISIBLE = frozenset({"user_not_found", "user_not_visible"})
@@ -283,14 +283,20 @@ class SlackChat:
 
     async def admins(self) -> list[str]:
         """The workspace's admins and owners, as far as they are among its first members."""
-        found: list[str] = []
+        return [person.user for person in await self.members() if person.is_admin]
+
+    async def members(self) -> list[Person]:
+        """The workspace's first members, in as few calls as Slack recommends; with their names."""
+        found: list[Person] = []
         cursor = ""
-        for _ in range(ADMIN_PAGES):
+        for _ in range(MEMBER_PAGES):
             more = {"cursor": cursor} if cursor else {}
-            answer = await self._call("users.list", limit=PEOPLE_PAGE, **more)
-            members = [each for each in answer.get("members") or [] if not each.get("deleted")]
-            people = [_person(str(each.get("id")), each, self._bot) for each in members]
-            found += [person.user for person in people if person.is_admin]
+            answer = await self._call("users.list", limit=MEMBERS_PAGE, **more)
+            for member in answer.get("members") or []:
+                if not (member.get("deleted") or member.get("is_bot")):
+                    user = str(member.get("id"))
+                    self._remember_name(user, {"user": member})
+                    found.append(_person(user, member, self._bot))
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
                 break

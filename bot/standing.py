@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from bot.errors import BotError, QuestionGone, TooLate, TriedTooOften
 from bot.gate import SPOKEN_SUBTYPES, question_in
 from bot.history import answer_text, reply_tag
-from bot.messages import Identity, Question, Turn, TurnKey
+from bot.messages import Identity, Outcome, Question, Turn, TurnKey
 
 # A turn is begun no more often than this: it may be what its processes died of.
 MOST_ATTEMPTS = 4
@@ -37,6 +37,7 @@ class Standing:
     surplus: tuple[str, ...] = ()  # the ts of messages that are to be deleted
     is_whole: bool = False
     has_reaction: bool = False  # the bot's own, which said that an answer is coming
+    outcome: Outcome = "complete"  # of a whole reply
     thread: Sequence[Mapping[str, Any]] | None = field(default=None, compare=False)  # as read
 
 
@@ -60,13 +61,14 @@ def standing(thread: Sequence[Mapping[str, Any]], turn: Turn, bot: Identity) -> 
         parts[number] = message
     reply: list[StandingMessage] = []
     is_whole = False
+    outcome: Outcome = "complete"
     for number, message in sorted(parts.items()):
         if is_whole or number != len(reply):
             surplus.append(_ts(message))
             continue
         reply.append(StandingMessage(_ts(message), answer_text(message)))
-        is_whole = _is_last(message, bot)
-    return Standing(question, tuple(reply), tuple(surplus), is_whole, has_reaction, thread)
+        is_whole, outcome = _is_last(message, bot), _outcome(message, bot)
+    return Standing(question, tuple(reply), tuple(surplus), is_whole, has_reaction, outcome, thread)
 
 
 def hopeless(found: Standing, turn: Turn, now: datetime) -> BotError | None:
@@ -94,6 +96,12 @@ def part_of(message: Mapping[str, Any], turn: TurnKey, bot: Identity) -> int | N
 def _is_last(message: Mapping[str, Any], bot: Identity) -> bool:
     tag = reply_tag(message, bot)
     return tag is not None and tag.get("is_last") is True
+
+
+def _outcome(message: Mapping[str, Any], bot: Identity) -> Outcome:
+    tag = reply_tag(message, bot) or {}
+    found: Outcome = tag.get("outcome", "complete")
+    return found if found in get_args(Outcome) else "complete"
 
 
 def _has_reaction(message: Mapping[str, Any], bot: Identity) -> bool:

@@ -37,6 +37,9 @@ def reply_message(part: Part, *, turn: TurnKey, number: int) -> dict[str, Any]:
     The answer stands alone in the markdown block, so that it can be read back from there; what
     the bot itself has to say stands in a context block beneath.
     """
+    payload = {"turn": str(turn), "part": number, "is_last": part.is_last}
+    if part.is_last:  # for the books, should the process end before it has written there
+        payload["outcome"] = part.outcome
     blocks: list[dict[str, Any]] = []
     if part.text:
         blocks.append({"type": "markdown", "text": part.text})
@@ -45,10 +48,7 @@ def reply_message(part: Part, *, turn: TurnKey, number: int) -> dict[str, Any]:
     return {
         "blocks": blocks,
         "text": _fallback(part),
-        "metadata": {
-            "event_type": REPLY_EVENT,
-            "event_payload": {"turn": str(turn), "part": number, "is_last": part.is_last},
-        },
+        "metadata": {"event_type": REPLY_EVENT, "event_payload": payload},
     }
 
 

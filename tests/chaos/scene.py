@@ -23,7 +23,7 @@ from tests.postgres import postgres_server
 
 # Seconds: Slack waits so long for an ack, then sends the event again after these pauses. The real
 # ones are 0, 60 and 300; a run does not last so long.
-REDELIVERY_AFTER = (3.0, 0.0, 6.0, 15.0)
+REDELIVERY_AFTER = (3.0, 0.0, 10.0, 30.0)
 
 STARTS_WITHIN = 30.0  # seconds
 SETTLES_WITHIN = 240.0  # seconds after the load, for all that waits for Slack's limits

@@ -46,7 +46,7 @@ async def test_person_is_looked_up_again_after_some_minutes() -> None:
 
     await asyncio.sleep(KNOWN_FOR / 2)
     assert await people.is_admin("UADA")
-    await asyncio.sleep(KNOWN_FOR / 2)
+    await asyncio.sleep(KNOWN_FOR / 2 + 1)
     assert not await people.is_admin("UADA")
     assert register.asked == ["UADA", "UADA"]
 
@@ -58,6 +58,18 @@ async def test_those_who_ask_for_somebody_at_once_share_a_look_up() -> None:
     await asyncio.gather(*(people.who("UANA") for _ in range(20)))
 
     assert register.asked == ["UANA"]
+
+
+async def test_whoever_was_learned_of_needs_no_look_up() -> None:
+    register = Register(UBEN=Person("UBEN"))
+    people = People(register)
+
+    people.learn([Person("UADA", is_admin=True), Person("UANA")])
+
+    assert await people.is_admin("UADA")
+    assert not await people.is_admin("UANA")
+    assert not await people.is_admin("UBEN")
+    assert register.asked == ["UBEN"]
 
 
 async def test_failed_look_up_is_not_remembered() -> None:

@@ -115,10 +115,26 @@ async def test_whole_reply_is_left_as_it_is_and_the_turn_is_finished() -> None:
 
     turns = await resumed(model, chat)
 
-    assert [call.method for call in chat.calls] == ["thread"]
+    assert [call.method for call in chat.calls] == [
+        "thread",
+        "find_reply",
+    ]  # a late post might stand beside it
     assert model.asked == []
     assert turns.finished == {ASKED.key: "complete"}
     assert turns.records == turns.begun == []
+
+
+async def test_reply_that_ended_with_a_sentence_is_finished_as_what_it_was() -> None:
+    chat = chat_with()
+    put(chat, Part(WORDS, "It broke.", is_last=True, is_final=True, outcome="failed"), 0)
+
+    turns = await resumed(FakeModel([MORE]), chat)
+
+    assert [call.method for call in chat.calls] == [
+        "thread",
+        "find_reply",
+    ]  # a late post might stand beside it
+    assert turns.finished == {ASKED.key: "failed"}
 
 
 async def test_whole_reply_is_left_as_it_is_however_old_and_however_often_begun() -> None:
@@ -438,7 +454,10 @@ async def test_deleted_question_without_a_reply_is_not_answered() -> None:
     turns = await resumed(FakeModel([MORE]), chat)
 
     assert chat.screen == []
-    assert [call.method for call in chat.calls] == ["thread"]
+    assert [call.method for call in chat.calls] == [
+        "thread",
+        "find_reply",
+    ]  # a late post might stand beside it
     assert turns.finished == {ASKED.key: "stopped"}
 
 

@@ -127,6 +127,19 @@ def test_reply_whose_last_edit_was_made_is_whole() -> None:
     assert texts(what) == ["one", "two"]
 
 
+@pytest.mark.parametrize(
+    ("tag", "outcome"),
+    [({"outcome": "failed"}, "failed"), ({}, "complete"), ({"outcome": ["odd"]}, "complete")],
+)
+def test_whole_reply_says_what_came_of_the_answer(tag: dict[str, Any], outcome: str) -> None:
+    message = reply("1.1", "one", is_last=True)
+    payload = message["metadata"]["event_payload"]
+    del payload["outcome"]
+    payload.update(tag)
+
+    assert found(message).outcome == outcome
+
+
 def test_reply_of_another_turn_is_none_of_this_one() -> None:
     turn = TURN.key._replace(ts="9.9")
     other = reply_message(Part("other", is_last=True), turn=turn, number=0)

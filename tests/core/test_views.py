@@ -1,6 +1,7 @@
 """What Slack gets to show."""
 
 import html
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from bot import errors
 from bot.blocks import escape
 from bot.draft import PART_LIMIT, Draft, Part
-from bot.messages import TurnKey
+from bot.messages import Outcome, TurnKey
 from bot.views import TEXT_LIMIT, notice_message, reply_message, wordless
 from tests.core.fakes import question
 from tests.core.ping_finder import pings
@@ -68,13 +69,21 @@ def test_notice_message_has_no_markdown_block_and_no_metadata() -> None:
 # -- metadata
 
 
-def test_metadata_names_turn_part_and_end() -> None:
-    message = reply_message(final("So"), turn=TURN, number=2)
+def test_metadata_names_turn_and_part() -> None:
+    message = reply_message(Part("So"), turn=TURN, number=2)
 
     assert message["metadata"] == {
         "event_type": "llm_reply",
-        "event_payload": {"turn": "T1:C1:1700000000.000100", "part": 2, "is_last": True},
+        "event_payload": {"turn": "T1:C1:1700000000.000100", "part": 2, "is_last": False},
     }
+
+
+@pytest.mark.parametrize("outcome", ["complete", "failed"])
+def test_metadata_of_the_end_says_so_and_what_came_of_the_answer(outcome: Outcome) -> None:
+    part = replace(final("So"), outcome=outcome)
+
+    tag = reply_message(part, turn=TURN, number=0)["metadata"]["event_payload"]
+    assert (tag["is_last"], tag["outcome"]) == (True, outcome)
 
 
 # -- the text for notifications

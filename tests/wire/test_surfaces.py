@@ -232,10 +232,25 @@ async def test_look_up_of_a_person_brings_the_name_along(
     assert slack.count("users.info") == 1
 
 
+async def test_members_are_known_with_their_names(slack: LocalSlack, chat: SlackChat) -> None:
+    slack.add_person("Eve", team="T0OTHER")
+
+    members = await chat.members()
+
+    assert members == [
+        Person("U0ANA"),
+        Person("U0BEN"),
+        Person("U0CHLOE", is_admin=True),
+        Person("U0DAN", is_guest=True),
+    ]
+    assert await chat.names(["U0ANA", "U0DAN"]) == {"U0ANA": "Ana", "U0DAN": "Dan"}
+    assert slack.count("users.info") == 0
+
+
 async def test_admins_are_found_on_all_pages(
     slack: LocalSlack, chat: SlackChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.slack.PEOPLE_PAGE", 2)
+    monkeypatch.setattr("bot.slack.MEMBERS_PAGE", 2)
     slack.add_person("Eve", team="T0OTHER", is_admin=True)
     zoe = slack.add_person("Zoe", is_admin=True)
 
