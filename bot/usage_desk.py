@@ -6,7 +6,7 @@ carries chooses a period and nothing else.
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -89,6 +89,11 @@ class Names(Protocol):
         """The display names of those whose name can be had. Raises nothing."""
 
 
+async def written(report: Report) -> str:
+    """As CSV, in a thread: many lines take a second."""
+    return await asyncio.to_thread(sheet, report)
+
+
 class UsageDesk:
     def __init__(
         self,
@@ -99,13 +104,16 @@ class UsageDesk:
         budgets: Budgets,
         surfaces: Surfaces,
         names: Names,
+        write: Callable[[Report], Awaitable[str]] = written,
     ) -> None:
+        """``write`` makes the CSV."""
         self._team = team
         self._people = people
         self._ledger = ledger
         self._budgets = budgets
         self._surfaces = surfaces
         self._names = names
+        self._write = write
 
     async def help(self, command: Command) -> None:
         """``/llm`` alone, or with words that mean nothing."""
@@ -137,8 +145,7 @@ class UsageDesk:
             span = asked_period(DEFAULT, now)
         report = await self._sheet(span, now)
         channel, ts = await self._surfaces.direct(press.user, file_message(report))
-        # In a thread: writing many lines takes seconds.
-        text = await asyncio.to_thread(sheet, report)
+        text = await self._write(report)
         await self._send(channel, ts, text, name=f"usage-{span.first or 'all'}-{span.last}.csv")
 
     async def visit(self, visit: Visit) -> None:

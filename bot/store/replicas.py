@@ -54,6 +54,11 @@ END_EARLIER_SESSION = """
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
+POOLER = (
+    "DATABASE_URL goes through a pooler that shares connections (pgbouncer in transaction mode, "
+    "say). Name the PostgreSQL server itself."
+)
+
 # Dead machines are noticed within about 20 seconds, by the server too.
 KEEPALIVES = {
     "tcp_keepalives_idle": "10",
@@ -203,9 +208,12 @@ class Replica:
             self._takes_from = asyncio.get_running_loop().time() + SETTLES_WITHIN
 
     async def _session(self, crew: Crew, joined: asyncio.Event) -> None:
-        connection = await asyncpg.connect(
-            self._database_url, timeout=BEAT_WITHIN, server_settings=KEEPALIVES
-        )
+        try:
+            connection = await asyncpg.connect(
+                self._database_url, timeout=BEAT_WITHIN, server_settings=KEEPALIVES
+            )
+        except asyncpg.ProtocolViolationError as error:  # a pooler knows no such settings
+            raise CannotStart(POOLER) from error
         connection.add_termination_listener(lambda _: self._lost(crew))
         try:
             await self._show_life(connection)
@@ -216,10 +224,7 @@ class Replica:
             self._go_on(crew, joined)
             while True:
                 if await self._beat(connection) != process:
-                    raise CannotStart(
-                        "DATABASE_URL goes through a pooler that shares connections (pgbouncer "
-                        "in transaction mode, say). Name the PostgreSQL server itself."
-                    )
+                    raise CannotStart(POOLER)
                 async with asyncio.timeout(BEAT_WITHIN):
                     if self._is_leaving:
                         await self._say_that_it_leaves(connection)

@@ -546,6 +546,26 @@ async def test_pooler_that_shares_connections_is_found_out(
             await store.member.leave()
 
 
+async def test_pooler_that_knows_no_keepalives_is_named(postgres_url: str) -> None:
+    """pgbouncer, for one, turns a connection away that sets what it does not know."""
+    words = b"SFATAL\0C08P01\0Munsupported startup parameter: tcp_keepalives_idle\0\0"
+
+    async def turn_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)  # whether it speaks TLS
+        writer.write(b"N")
+        await reader.read(1000)
+        writer.write(b"E" + (len(words) + 4).to_bytes(4, "big") + words)
+        writer.close()
+
+    pooler = await asyncio.start_server(turn_away, "127.0.0.1", 0)
+    port = pooler.sockets[0].getsockname()[1]
+    async with pooler, opened(postgres_url) as store:
+        behind = Replica(f"postgresql://bot@127.0.0.1:{port}/bot", store._engine, store.turns)
+
+        with pytest.raises(CannotStart, match="pooler"):
+            await asyncio.wait_for(behind.join(Bot(store)), 5)
+
+
 async def test_direct_connection_is_no_pooler(postgres_url: str) -> None:
     async with bot_on(postgres_url) as bot:
         ended = asyncio.create_task(bot.member.ended())
