@@ -149,7 +149,8 @@ async def ask_held(place: Bots, moment: str) -> str:
         method, fault, where = faults[moment]
         place.slack.faults.add(method, fault, where=where)
     order = orders.get(moment, "")
-    return await place.ask(f"{moment} [[rate 80]] [[tokens {TOKENS}]] {order}", channel=channel)
+    # Slow enough for a post and an edit each, also where the machine is busy.
+    return await place.ask(f"{moment} [[rate 25]] [[tokens {TOKENS}]] {order}", channel=channel)
 
 
 def is_last_edit(channel: str) -> Callable[[Mapping[str, Any]], bool]:
