@@ -50,6 +50,9 @@ LEARNING = 0.2  # the weight of the newest answer in that
 # An answer that would be posted within so many seconds may as well be posted with its first words.
 AT_ONCE = 1.5
 
+# Seconds for which it counts what other processes were last known to keep back: then a draw tells.
+KNOWN_FOR = 20.0
+
 # Seconds between two looks at what depends on the time that passes: at least and at most.
 MOMENT, GLANCE = 0.05, 0.25
 
@@ -275,12 +278,17 @@ class Pacer:
         self._latest_interim_edit = -inf
         self._usual_answer = USUAL_ANSWER
         self._joined: deque[float] = deque()
-        self.kept_elsewhere = 0  # calls that other processes keep back
+        self._kept_elsewhere = 0  # edits that other processes keep back, as was learned lately
+        self._learned_at = -inf
 
     @property
     def kept_back(self) -> int:
         """Edits that the open messages here need in order to end."""
         return sum(claim.has_open_message or claim.is_beginning for claim in self._claims)
+
+    def learn_kept(self, kept: int, now: float) -> None:
+        """How many edits other processes keep back; for some seconds that counts."""
+        self._kept_elsewhere, self._learned_at = kept, now
 
     def windows(self, claim: Claim, call: Call | None) -> dict[str, Window]:
         """The budgets from which such a call is drawn, by name."""
@@ -319,6 +327,7 @@ class Pacer:
         times = [self._updates.next_free(now), self._posts.next_free(now)]
         outlook = self._outlook(now)
         times += [joined + TREND for joined in self._joined]
+        times += [self._learned_at + KNOWN_FOR]
         for window in (self._updates, self._posts):
             times += [began + FRESH for began in window.fresh(now)]
         for claim in self._claims:
@@ -434,7 +443,8 @@ class Pacer:
         return max(self._usual_answer - elapsed, elapsed / 2, 1.0)
 
     def _outlook(self, now: float) -> "_Outlook":
-        kept_back = self.kept_back + self.kept_elsewhere
+        is_known = now < self._learned_at + KNOWN_FOR
+        kept_back = self.kept_back + (self._kept_elsewhere if is_known else 0)
         rate = self._interim_edits_a_second(kept_back, now)
         return _Outlook(
             to_spare=self._updates.free(now) - kept_back,

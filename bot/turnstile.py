@@ -30,8 +30,11 @@ class Drawn(NamedTuple):
 class Shares(Protocol):
     """Budgets that several processes draw from. Every call may raise `Transient`."""
 
-    async def draw(self, windows: Mapping[str, Window], *, kept_back: int) -> Drawn:
-        """A slot of each, or of none. ``kept_back`` is told to the other processes."""
+    async def draw(
+        self, windows: Mapping[str, Window], *, kept_back: int, leaves_kept: bool = False
+    ) -> Drawn:
+        """A slot of each, or of none. ``kept_back`` is told to the other processes; with
+        ``leaves_kept``, what they keep back is left to them."""
 
     async def refused(self, windows: Mapping[str, Window], *, retry_after: float) -> None:
         """Slack refused the call that was drawn last."""
@@ -139,12 +142,17 @@ class Turnstile:
         windows = self._pacer.windows(claim, call)
         drawn, is_granted = None, False
         try:
-            drawn = await _drawn(shares, windows, kept_back=self._pacer.kept_back)
+            drawn = await _drawn(
+                shares,
+                windows,
+                kept_back=self._pacer.kept_back,
+                leaves_kept=call == "chat.update" and not claim.must,
+            )
             is_granted = drawn.is_granted and not (self._is_paused or self._is_closed)
         finally:
             if not is_granted:
                 self._pacer.returned(claim, call)
-        self._pacer.kept_elsewhere = drawn.kept_elsewhere
+        self._pacer.learn_kept(drawn.kept_elsewhere, _now())
         _adopt(windows, drawn)
         return is_granted
 
@@ -221,11 +229,13 @@ class Budget:
         return drawn.is_granted
 
 
-async def _drawn(shares: Shares, windows: Mapping[str, Window], *, kept_back: int) -> Drawn:
+async def _drawn(
+    shares: Shares, windows: Mapping[str, Window], *, kept_back: int, leaves_kept: bool = False
+) -> Drawn:
     """However long the database is away."""
     while True:
         try:
-            return await shares.draw(windows, kept_back=kept_back)
+            return await shares.draw(windows, kept_back=kept_back, leaves_kept=leaves_kept)
         except Transient:
             await asyncio.sleep(DRAW_AGAIN)
 

@@ -38,24 +38,24 @@ class SharedCalls:
         self._team = team
         self._turns = turns  # whose owner is this process's name
 
-    async def draw(self, windows: Mapping[str, Window], *, kept_back: int) -> Drawn:
+    async def draw(
+        self, windows: Mapping[str, Window], *, kept_back: int, leaves_kept: bool = False
+    ) -> Drawn:
         async with transaction(self._engine) as connection:
             rows, offset = await self._locked(connection, windows)
             now = _now()
             shared = {name: windows[name].like(rows[name], offset) for name in windows}
-            is_granted = all(window.free(now) > 0 for window in shared.values())
+            kept = {name: self._kept(rows[name], kept_back, now + offset) for name in windows}
+            elsewhere = max(map(self._elsewhere, kept.values()))
+            least = elsewhere if leaves_kept else 0
+            is_granted = all(window.free(now) > least for window in shared.values())
             if is_granted:
                 for window in shared.values():
                     window.draw(now, answered_within=ANSWERED_WITHIN)
-            kept = {name: self._kept(rows[name], kept_back, now + offset) for name in windows}
             states = {
                 name: window.state(offset) | {"kept": kept[name]} for name, window in shared.items()
             }
             await self._save(connection, states)
-        elsewhere = max(
-            sum(count for owner, (count, _) in others.items() if owner != self._turns.owner)
-            for others in kept.values()
-        )
         return Drawn(is_granted, {name: shared[name].state(0.0) for name in shared}, elsewhere)
 
     async def refused(self, windows: Mapping[str, Window], *, retry_after: float) -> None:
@@ -102,6 +102,9 @@ class SharedCalls:
         """How many calls each replica keeps back for the ends of its answers, and since when."""
         kept = row.get("kept", {}) | {self._turns.owner: (kept_back, now)}
         return {owner: each for owner, each in kept.items() if each[1] + KEPT_FOR > now}
+
+    def _elsewhere(self, kept: Mapping[str, Any]) -> int:
+        return sum(count for owner, (count, _) in kept.items() if owner != self._turns.owner)
 
 
 def _now() -> float:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import RateLimited, Unavailable
-from bot.pacing import MINUTE, Call, Claim, Limits, Pacer, Window
+from bot.pacing import KNOWN_FOR, MINUTE, Call, Claim, Limits, Pacer, Window
 from bot.turnstile import DRAW_AGAIN, UNSAID_RETRY_AFTER, Budget, Closed, Drawn, Late, Turnstile
 from tests.conftest import VirtualTimeLoop
 
@@ -59,7 +59,7 @@ class Table:
 
     def __init__(self) -> None:
         self.states: dict[str, Any] = {}
-        self.kept: dict[object, int] = {}
+        self.kept: dict[object, tuple[int, float]] = {}  # and since when
         self.lock = asyncio.Lock()
 
 
@@ -72,19 +72,26 @@ class Pool:
         self.draws = 0
         self._table = table
 
-    async def draw(self, windows: Mapping[str, Window], *, kept_back: int) -> Drawn:
+    async def draw(
+        self, windows: Mapping[str, Window], *, kept_back: int, leaves_kept: bool = False
+    ) -> Drawn:
         self.draws += 1
         async with self._table.lock:
             await self._travel()
             now = asyncio.get_running_loop().time()
             shared = self._shared(windows)
-            is_granted = all(window.free(now) > 0 for window in shared.values())
+            self._table.kept[self] = (kept_back, now)
+            elsewhere = sum(
+                kept
+                for pool, (kept, at) in self._table.kept.items()
+                if pool is not self and now < at + MINUTE
+            )
+            least = elsewhere if leaves_kept else 0
+            is_granted = all(window.free(now) > least for window in shared.values())
             if is_granted:
                 for window in shared.values():
                     window.draw(now, answered_within=1.0)
             self._save(shared)
-            self._table.kept[self] = kept_back
-            elsewhere = sum(kept for pool, kept in self._table.kept.items() if pool is not self)
         await self._travel()
         return Drawn(is_granted, {name: shared[name].state(0.0) for name in shared}, elsewhere)
 
@@ -569,11 +576,43 @@ async def test_edits_that_others_keep_back_for_the_ends_of_their_answers_are_lef
     second = asyncio.create_task(
         other.call("does not", other.claim("C5", must=False), call="chat.postMessage")
     )
-    await asyncio.sleep(30)
+    await asyncio.sleep(KNOWN_FOR - 1)
 
     assert [name for _, name in other.passed] == ["begins"]
     second.cancel()
     await asyncio.wait({second})
+
+
+async def test_interim_edit_leaves_to_others_what_they_keep_back_and_a_last_one_does_not() -> None:
+    one, other = streets(2, updates=2)
+    for number in range(2):
+        growing = one.claim(f"C{number}", must=False)
+        await one.call("begins", growing, call="chat.postMessage")
+        growing.has_open_message = True
+    await one.call("tells that two are kept", one.claim("C3"), call="chat.postMessage")
+    interim = asyncio.create_task(other.call("interim", other.claim("C4", must=False)))
+    await asyncio.sleep(10)
+
+    await other.call("last", other.claim("C5"))
+
+    assert [name for _, name in other.passed] == ["last"]
+    interim.cancel()
+    await asyncio.wait({interim})
+
+
+async def test_what_a_process_kept_back_that_is_no_more_is_forgotten() -> None:
+    """It may have been the last to draw, and nobody asks anything of those that remain."""
+    gone, other = streets(2, updates=2)
+    for number in range(2):
+        growing = gone.claim(f"C{number}", must=False)
+        await gone.call("begins", growing, call="chat.postMessage")
+        growing.has_open_message = True
+    await gone.call("tells that two are kept", gone.claim("C3"), call="chat.postMessage")
+
+    await other.call("learns it", other.claim("C4"), call="chat.postMessage")
+    await asyncio.wait_for(other.call("interim", other.claim("C5", must=False)), 2 * MINUTE)
+
+    assert [name for _, name in other.passed] == ["learns it", "interim"]
 
 
 async def test_database_that_is_away_is_waited_for() -> None:
@@ -673,7 +712,7 @@ ASKED = st.lists(
 
 
 @given(ASKED, st.sampled_from([0.0, 0.03, 0.5]), st.integers(2, 8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 def test_whatever_three_processes_ask_for_limits_are_kept_and_all_is_done(
     asked: list[tuple[int, float, Call, float, bool]], latency: float, updates: int
 ) -> None:

@@ -133,6 +133,21 @@ async def test_what_each_keeps_back_is_told_to_the_others(three: list[SharedCall
     assert (await one.draw(window, kept_back=1)).kept_elsewhere == 2
 
 
+async def test_what_others_keep_back_is_left_to_them_where_that_is_asked(
+    three: list[SharedCalls],
+) -> None:
+    one, other, _ = three
+    window = {"chat.update": Window(5)}
+    await one.draw(window, kept_back=3)
+
+    drawn = [
+        (await other.draw(window, kept_back=0, leaves_kept=leaves)).is_granted
+        for leaves in (True, True, False, False, False)
+    ]
+
+    assert drawn == [True, False, True, True, True]
+
+
 async def test_who_drew_nothing_for_a_minute_keeps_nothing_back(
     three: list[SharedCalls], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from bot.store import Store, opened
 from bot.store.replicas import ALIVE, BEAT, Replica
 from bot.store.schema import turns as turns_table
 from bot.store.transactions import transaction
-from bot.store.turns import TAKEN_AT_ONCE
+from bot.store.turns import NEWS, TAKEN_AT_ONCE
 from tests.postgres import Postgres
 
 THREAD = "1700000000.000001"
@@ -248,7 +248,7 @@ async def test_turns_of_a_process_that_ended_are_taken_over_within_three_beats(
     assert set((await owners(living)).values()) == {living.name}
 
 
-async def test_turns_of_the_dead_are_shared_by_the_living_and_each_goes_to_one(
+async def test_each_turn_of_the_dead_goes_to_one_of_the_living(
     postgres_url: str,
 ) -> None:
     async with bots_on(postgres_url, 3) as bots:
@@ -261,7 +261,24 @@ async def test_turns_of_the_dead_are_shared_by_the_living_and_each_goes_to_one(
 
     taken = [key for bot in living for key in bot.resumed]
     assert sorted(taken) == sorted(question.key for question in questions)
-    assert all(bot.resumed for bot in living)
+
+
+async def test_who_takes_over_much_tells_the_others_that_there_is_more(
+    postgres_url: str, admin: Any
+) -> None:
+    heard: list[str] = []
+    await admin.add_listener(NEWS, lambda *news: heard.append(news[-1]))
+    async with opened(postgres_url) as dead, opened(postgres_url) as living:
+        for number in range(1, TAKEN_AT_ONCE + 2):
+            await dead.turns.accept(asked(number))
+
+        first = await living.turns.take_over(dead.turns.owner)
+        await until(lambda: heard == [""])
+        second = await living.turns.take_over(dead.turns.owner)
+        await admin.fetchval("SELECT 1")
+
+    assert (len(first), len(second)) == (TAKEN_AT_ONCE, 1)
+    assert heard == [""]
 
 
 async def test_turns_that_were_given_up_are_taken_at_once(pair: list[Bot]) -> None:
