@@ -42,7 +42,6 @@ UNITS: Mapping[str, str] = {"dollars": "US dollars", "tokens": "tokens"}
 EVERY_WORDS: Mapping[str, str] = {"day": "a day", "month": "a month"}
 
 ADMINS_ONLY = "Only admins may set limits."
-SAVING = "Just a moment ..."
 
 MOST_LIMITS = 30  # of a modal, which takes 100 blocks (docs.slack.dev/reference/views)
 MOST_CHANGES = 10
@@ -72,10 +71,6 @@ def budgets_modal(budgets: Budgets, *, whom: str = "workspace", said: str = "") 
         *_changes(budgets.changes),
     ]
     return modal("Limits", blocks, callback_id=BUDGETS, submit="Set this limit")
-
-
-def saving_modal() -> Json:
-    return modal("Limits", [section(SAVING)], callback_id=BUDGETS)
 
 
 def refused_modal(sentence: str) -> Json:

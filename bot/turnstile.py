@@ -158,9 +158,7 @@ class Turnstile:
 
     async def _refused(self, claim: Claim, call: Call, retry_after: float) -> None:
         held = self._pacer.refused(claim, call, _now(), retry_after=retry_after)
-        if self._shares:
-            with suppress(Transient):
-                await self._shares.refused(held, retry_after=retry_after)
+        await _tell_refusal(self._shares, held, retry_after)
 
     def turn(self) -> None:
         """Grants all that can be granted now. Called when anything changed."""
@@ -202,9 +200,7 @@ class Budget:
         except RateLimited as error:
             held = error.retry_after or UNSAID_RETRY_AFTER
             self._window.refused(_now(), until=_now() + held)
-            if self._shares:
-                with suppress(Transient):
-                    await self._shares.refused(self._windows, retry_after=held)
+            await _tell_refusal(self._shares, self._windows, held)
             raise
         except BaseException:
             self._window.answered(_now())
@@ -238,6 +234,15 @@ async def _drawn(
             return await shares.draw(windows, kept_back=kept_back, leaves_kept=leaves_kept)
         except Transient:
             await asyncio.sleep(DRAW_AGAIN)
+
+
+async def _tell_refusal(
+    shares: Shares | None, windows: Mapping[str, Window], retry_after: float
+) -> None:
+    """To the other processes; where the database is away, they meet it themselves."""
+    if shares:
+        with suppress(Transient):
+            await shares.refused(windows, retry_after=retry_after)
 
 
 def _adopt(windows: Mapping[str, Window], drawn: Drawn) -> None:
