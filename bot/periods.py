@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAY = timedelta(days=1)
 
+Day = tuple[date, datetime, datetime]  # with its beginning and its end, in UTC
+
 MOST_BINS = 62  # columns that a chart can show beside each other: two months of days
 
 _SPAN = re.compile(r"(\d{1,4})\s*(d|days?|w|weeks?|months?|y|years?)")
@@ -116,6 +118,19 @@ def bins(first: date, last: date) -> list[tuple[date, date]]:
         starts = [months_back(last.replace(day=1), number) for number in range(count, -1, -1)]
     ends = [start - DAY for start in starts[1:]] + [last]
     return [(max(start, first), end) for start, end in zip(starts, ends, strict=True)]
+
+
+def days_between(since: datetime, until: datetime, zone: tzinfo, *, most: int) -> list[Day]:
+    """The days of a zone, as far as they are between the two; none where they are more."""
+    first, last = (at.astimezone(zone).date() for at in (since, until))
+    if (last - first).days > most:
+        return []
+    days = [first + number * DAY for number in range((last - first).days + 1)]
+    bounds = [
+        (day, max(since, _midnight(day, zone)), min(until, _midnight(day + DAY, zone)))
+        for day in days
+    ]
+    return [(day, start, end) for day, start, end in bounds if start < end]
 
 
 def zone_named(name: str) -> tzinfo:

@@ -13,6 +13,10 @@ from bot.messages import Usage, UsageRecord
 By = Literal["channel", "user", "model", "day", "outcome"]
 BY: tuple[By, ...] = get_args(By)
 
+# How much is counted of each group: what was used and paid; also how answers ended; also how long
+# people waited for them. What is not counted is 0 in a `Total`, and unknown in its `Usage`.
+Detail = Literal["used", "ended", "waited"]
+
 NOTHING = Usage()
 
 # In the place of ids of people who are to be forgotten, and of their direct messages.

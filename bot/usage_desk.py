@@ -19,7 +19,7 @@ from bot.people import People
 from bot.periods import DAY, Period, period
 from bot.report import Report
 from bot.report.sheet import sheet
-from bot.usage import By, Selection, Total, grouped
+from bot.usage import By, Detail, Selection, Total, grouped
 from bot.usage_views import (
     PERIODS,
     Own,
@@ -55,7 +55,9 @@ SHEET: tuple[By, ...] = ("day", "channel", "user", "model")
 
 
 class Ledger(Protocol):
-    async def totals(self, by: Sequence[By], selection: Selection) -> list[Total]:
+    async def totals(
+        self, by: Sequence[By], selection: Selection, *, detail: Detail
+    ) -> list[Total]:
         """The sums of each group, in no order."""
 
 
@@ -152,11 +154,12 @@ class UsageDesk:
         """The App Home, as it is now."""
         now = datetime.now(UTC)
         span = asked_period(DEFAULT, now)
-        own = await self._own(visit.user, "", span, now)
         if await self._people.is_admin(visit.user):
-            view = workspace_home(await self._workspace(span, now), own, asked=DEFAULT)
+            workspace = await self._workspace(span, now)
+            own = await self._own_of(workspace, visit.user, "", now)
+            view = workspace_home(workspace, own, asked=DEFAULT)
         else:
-            view = own_home(own)
+            view = own_home(await self._own(visit.user, "", span, now))
         await self._surfaces.show_home(visit.user, view)
 
     async def _message(self, user: str, channel: str, words: str) -> Json:
@@ -165,23 +168,34 @@ class UsageDesk:
         now = datetime.now(UTC)
         span = asked_period(asked, now)
         chosen = asked if asked in PERIODS else None
-        own = await self._own(user, channel, span, now)
         if not await self._people.is_admin(user):
-            return own_message(own, chosen=chosen)
+            return own_message(await self._own(user, channel, span, now), chosen=chosen)
         workspace = await self._workspace(span, now)
+        own = await self._own_of(workspace, user, channel, now)
         return workspace_message(workspace, own, chosen=chosen, asked=asked)
 
     async def _own(self, user: str, channel: str, span: Period, now: datetime) -> Own:
-        is_shared = bool(channel) and not channel.startswith("D")
         selection = self._selection(span)
         person, here = replace(selection, users=(user,)), replace(selection, channels=(channel,))
-        uses = await self._budgets.uses(self._team, channel, user, now=now)
-        scopes = ("person", "channel") if is_shared else ("person",)
         return Own(
             await self._report(span, (), now, person),
-            await self._report(span, (), now, here) if is_shared else None,
-            [use for use in uses if use.limit.subject.scope in scopes],
+            await self._report(span, (), now, here) if _is_shared(channel) else None,
+            await self._uses(user, channel, now),
         )
+
+    async def _own_of(self, workspace: Workspace, user: str, channel: str, now: datetime) -> Own:
+        """The same, read off sums that are there already."""
+        return Own(
+            _picked(workspace.people, user),
+            _picked(workspace.channels, channel) if _is_shared(channel) else None,
+            await self._uses(user, channel, now),
+        )
+
+    async def _uses(self, user: str, channel: str, now: datetime) -> list[Use]:
+        """The limits that are the person's, or the channel's."""
+        uses = await self._budgets.uses(self._team, channel, user, now=now)
+        scopes = ("person", "channel") if _is_shared(channel) else ("person",)
+        return [use for use in uses if use.limit.subject.scope in scopes]
 
     async def _workspace(self, span: Period, now: datetime) -> Workspace:
         everybody = self._selection(span)
@@ -190,28 +204,34 @@ class UsageDesk:
             channels=_regrouped(places, "channel"),
             people=await self._report(span, ("user",), now, everybody),
             models=_regrouped(places, "model"),
-            days=await self._ledger.totals(("day",), everybody),
+            days=await self._ledger.totals(("day",), everybody, detail="waited"),
             uses=await self._budgets.standing(self._team, now=now),
         )
 
     async def _sheet(self, span: Period, now: datetime) -> Report:
         """By all there is; where that would be too many lines, not by day."""
         selection = self._selection(span)
-        (whole,) = await self._ledger.totals((), selection)
+        (whole,) = await self._ledger.totals((), selection, detail="used")
         by = SHEET if whole.answers <= MOST_BY_DAY else SHEET[1:]
-        report = await self._report(span, by, now, selection)
+        report = await self._report(span, by, now, selection, detail="waited")
         users = {total.group[by.index("user")] for total in report.totals}
         return replace(report, names=await self._names.names(users))
 
     async def _report(
-        self, span: Period, by: tuple[By, ...], now: datetime, selection: Selection
+        self,
+        span: Period,
+        by: tuple[By, ...],
+        now: datetime,
+        selection: Selection,
+        *,
+        detail: Detail = "used",
     ) -> Report:
-        totals = await self._ledger.totals(by, selection)
+        totals = await self._ledger.totals(by, selection, detail=detail)
         before = None if "day" in by else span.before(now)
         if before is None:
             return Report(span, by, totals, None)
         then = replace(selection, since=before[0], until=before[1])
-        return Report(span, by, totals, await self._ledger.totals(by, then))
+        return Report(span, by, totals, await self._ledger.totals(by, then, detail="used"))
 
     def _selection(self, span: Period) -> Selection:
         return Selection(since=span.since, until=span.until, team=self._team, zone=span.zone)
@@ -266,6 +286,21 @@ def _regrouped(report: Report, by: By) -> Report:
     column = report.by.index(by)
     earlier = None if report.earlier is None else grouped(report.earlier, column)
     return replace(report, by=(by,), totals=grouped(report.totals, column), earlier=earlier)
+
+
+def _picked(report: Report, id: str) -> Report:
+    """What somebody, or a channel, has in a report by people or by channels."""
+    earlier = None if report.earlier is None else _of(report.earlier, id)
+    return replace(report, by=(), totals=_of(report.totals, id), earlier=earlier)
+
+
+def _of(totals: Sequence[Total], id: str) -> list[Total]:
+    return [replace(total, group=()) for total in totals if total.group == (id,)] or [Total()]
+
+
+def _is_shared(channel: str) -> bool:
+    """Whether others are in it; "" is none."""
+    return bool(channel) and not channel.startswith("D")
 
 
 def _offered(value: str) -> str:

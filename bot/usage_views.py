@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from math import inf
 
 from bot import money
@@ -74,8 +75,12 @@ class Workspace:
     channels: Report
     people: Report
     models: Report
-    days: Sequence[Total]  # by day
+    days: Sequence[Total]  # by day, in all detail
     uses: Sequence[Use] = ()
+
+    @cached_property
+    def whole(self) -> Total:
+        return total_of(self.days)
 
 
 def own_message(own: Own, *, chosen: str | None) -> Json:
@@ -176,7 +181,7 @@ def _workspace(workspace: Workspace) -> Iterator[Json]:
         yield section("Nobody has asked me anything in this time.")
         yield from _limits(workspace)
         return
-    yield fields(*_cells(report))
+    yield fields(*_cells(workspace))
     if len(workspace.days) > 1:
         yield context(_sparkline(workspace.days, report))
     for words, lines in (
@@ -186,7 +191,7 @@ def _workspace(workspace: Workspace) -> Iterator[Json]:
     ):
         yield section("\n".join([f"*{words}*", *lines]))
     yield from _limits(workspace)
-    yield from _footnotes(report.whole)
+    yield from _footnotes(workspace.whole)
 
 
 def _limits(workspace: Workspace) -> Iterator[Json]:
@@ -198,8 +203,8 @@ def _buttons(asked: str) -> Json:
     return actions(button(SHEET, "Send me the CSV", value=asked), button(BUDGETS, "Set limits"))
 
 
-def _cells(report: Report) -> list[str]:
-    whole = report.whole
+def _cells(workspace: Workspace) -> list[str]:
+    report, whole = workspace.channels, workspace.whole
     against = f"\n{_against(report)}" if _against(report) else ""
     wait = whole.seconds_to_first_words
     failed = f" · {whole.failed:,} failed" if whole.failed else ""

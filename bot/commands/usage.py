@@ -19,7 +19,7 @@ from bot.report.sheet import sheet
 from bot.report.table import table
 from bot.settings import ReportSettings
 from bot.store import Ledger, opened
-from bot.usage import BY, By, Selection, Total, grouped
+from bot.usage import BY, By, Detail, Selection, Total, grouped
 
 T = TypeVar("T")
 
@@ -27,6 +27,14 @@ FORMATS: Mapping[str, Callable[[Report], str]] = {
     "table": table,
     "csv": sheet,
     "json": document,
+}
+
+# How much of it each reads of the ledger.
+DETAILS: Mapping[str, Detail] = {
+    "table": "ended",
+    "csv": "waited",
+    "json": "waited",
+    "html": "ended",
 }
 
 EXAMPLES = """\
@@ -113,16 +121,17 @@ class Reading:
             self.progress.clear()
 
     async def _report(self, ledger: Ledger) -> Report:
-        totals = await self._step(ledger.totals(self.by, self.selection))
-        return Report(
-            self.period, self.by, totals, await self._earlier(ledger, self.by), {}, self.now
-        )
+        detail = DETAILS[self.options.format]
+        totals = await self._step(ledger.totals(self.by, self.selection, detail=detail))
+        before = await self._earlier(ledger, self.by)
+        return Report(self.period, self.by, totals, before, {}, self.now)
 
     async def _overview(self, ledger: Ledger) -> Overview:
-        by_day = await self._step(ledger.totals(("day", "channel"), self.selection))
-        people = await self._step(ledger.totals(("user",), self.selection))
-        models = await self._step(ledger.totals(("model",), self.selection))
-        waits = await self._step(ledger.waits(self.selection))
+        selection = self.selection
+        by_day = await self._step(ledger.totals(("day", "channel"), selection, detail="ended"))
+        people = await self._step(ledger.totals(("user",), selection, detail="used"))
+        models = await self._step(ledger.totals(("model",), selection, detail="used"))
+        waits = await self._step(ledger.waits(selection))
         channels_before = await self._earlier(ledger, ("channel",))
         people_before = await self._earlier(ledger, ("user",))
         channels = grouped(by_day, 1)
@@ -163,7 +172,9 @@ class Reading:
         if span is None:
             return None
         selection = replace(self.selection, since=span[0], until=span[1])
-        return await self._step(ledger.totals([each for each in by if each != "day"], selection))
+        others = [each for each in by if each != "day"]
+        detail: Detail = "waited" if self.options.format == "json" else "used"
+        return await self._step(ledger.totals(others, selection, detail=detail))
 
     async def _step(self, query: Awaitable[T]) -> T:
         self.progress.show("reading the usage log", self.done, self.steps)

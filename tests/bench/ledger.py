@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,24 +20,30 @@ from typing import Any
 import asyncpg
 from sqlalchemy import update
 
+from bot.blocks import Json
 from bot.budgets import EACH, Limit, Subject
+from bot.interactions import Command
 from bot.messages import TurnKey, Usage, UsageRecord
+from bot.people import People, Person
 from bot.playground.process import inherited
 from bot.settings import database_url
 from bot.store import Store, opened
 from bot.store.ledger import record_in
 from bot.store.schema import turns
 from bot.store.transactions import transaction
+from bot.usage_desk import UsageDesk
 from tests.bench.measure import percentile
 from tests.bench.tables import Figure, in_ms
 from tests.postgres import postgres_server
 
 ANSWERS = 1_000_000
 DAYS = 365
+MONTH = 27  # days, all of them in the last 30 that an admin may ask for
 CHANNELS, PEOPLE = 60, 400
 RECORDED = 500  # to see what one takes
 
 REPORT_WITHIN = 2.0  # seconds, for the whole command
+SHOWN_WITHIN = 2.0  # seconds, for `/llm usage`
 RECORDING_WITHIN = 0.002  # seconds for an answer: its estimate when it begins, and its end
 
 COLUMNS = (
@@ -77,6 +83,12 @@ async def report() -> list[Figure]:
         ):
             _, words = await _took(url, *options)
             figures.append(Figure(f"report {name}, {load}", words))
+    async with _sqlite(days=MONTH) as url:
+        for user, name in (("UADMIN", "an admin"), ("U00000003", "somebody")):
+            took, words = await _shown(url, user)
+            load = f"{ANSWERS:,} answers of a month, SQLite"
+            target, is_met = f"{SHOWN_WITHIN:g} s", took <= SHOWN_WITHIN
+            figures.append(Figure(f"/llm usage 30d for {name}, {load}", words, target, is_met))
     async with _postgres() as url:
         _, words = await _took(url, "--since", "all")
         figures.append(Figure(f"report by channel, {ANSWERS:,} answers, PostgreSQL", words))
@@ -138,6 +150,45 @@ async def _limit(store: Store, now: datetime) -> None:
         await store.limits.set("T1", limit, by="bench", at=now)
 
 
+async def _shown(url: str, user: str) -> tuple[float, str]:
+    """Seconds until there is what somebody is shown, and the same in words, with CPU."""
+    async with opened(url) as store:
+        slack = _Slack()
+        desk = UsageDesk(
+            "T1",
+            people=People(slack, admins=["UADMIN"]),
+            ledger=store.ledger,
+            budgets=store.limits,
+            surfaces=slack,
+            names=slack,
+        )
+        began, used = time.perf_counter(), time.process_time()
+        await desk.answer(Command(user, "C00000003", "usage 30d", "", ""), "30d")
+        took = time.perf_counter() - began
+        return took, f"{took:.2f} s ({time.process_time() - used:.2f} s of CPU)"
+
+
+class _Slack:
+    """One that takes no time."""
+
+    async def person(self, user: str) -> Person:
+        return Person(user)
+
+    async def names(self, users: Iterable[str]) -> dict[str, str]:
+        return {}
+
+    async def respond(self, url: str, message: Json, *, replaces: bool = False) -> None: ...
+
+    async def show_home(self, user: str, view: Json) -> None: ...
+
+    async def direct(self, user: str, message: Json) -> tuple[str, str]:
+        return "", ""
+
+    async def reply(self, channel: str, thread_ts: str, message: Json) -> None: ...
+
+    async def upload(self, channel: str, thread_ts: str, *, name: str, content: bytes) -> None: ...
+
+
 async def _took(url: str, *words: str) -> tuple[float, str]:
     """Seconds that ``python -m bot usage`` takes, and the same in words, with its share of CPU."""
     with tempfile.TemporaryDirectory() as folder:
@@ -159,14 +210,14 @@ def _children() -> float:
 
 
 @asynccontextmanager
-async def _sqlite() -> AsyncIterator[str]:
+async def _sqlite(*, days: int = DAYS) -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, "bot.db"))
         url = database_url(path)
         async with opened(url):
             pass
         with closing(sqlite3.connect(path)) as file, file:
-            _fill(file)
+            _fill(file, days)
         yield url
 
 
@@ -178,21 +229,21 @@ async def _postgres() -> AsyncIterator[str]:
                 pass
             connection = await asyncpg.connect(url)
             await connection.execute("ALTER TABLE usage DISABLE TRIGGER ALL")
-            await connection.copy_records_to_table("usage", records=_rows(), columns=COLUMNS)
+            await connection.copy_records_to_table("usage", records=_rows(DAYS), columns=COLUMNS)
             await connection.execute("ALTER TABLE usage ENABLE TRIGGER ALL")
             await connection.execute("ANALYZE usage")
             await connection.close()
             yield url
 
 
-def _fill(file: sqlite3.Connection) -> None:
+def _fill(file: sqlite3.Connection, days: int) -> None:
     """Without the triggers, which would take minutes for as many; they are back in the end."""
     found = file.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
     for name, _ in found:
         file.execute(f"DROP TRIGGER {name}")
     places = ", ".join("?" * len(COLUMNS))
     statement = f"INSERT INTO usage ({', '.join(COLUMNS)}) VALUES ({places})"
-    file.executemany(statement, map(_sqlite_row, _rows()))
+    file.executemany(statement, map(_sqlite_row, _rows(days)))
     for _, sql in found:
         file.execute(sql)
 
@@ -201,12 +252,12 @@ def _sqlite_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return (f"{row[0]:%Y-%m-%d %H:%M:%S.%f}", *row[1:])
 
 
-def _rows() -> Iterator[tuple[Any, ...]]:
-    """The same answers each time, spread over a year."""
-    dice = random.Random(1)
-    start = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=DAYS)
+def _rows(days: int) -> Iterator[tuple[Any, ...]]:
+    """The same answers each time, spread over so many days."""
+    dice, span = random.Random(1), timedelta(days=days)
+    start = datetime.now(UTC).replace(tzinfo=None) - span
     for number in range(ANSWERS):
-        record = _record(number, start + timedelta(days=DAYS) * (number / ANSWERS), dice)
+        record = _record(number, start + span * (number / ANSWERS), dice)
         fields = record.fields() | {"at": record.at, "cost": 123_456_789 if number % 50 else None}
         yield tuple(fields[column] for column in COLUMNS)
 

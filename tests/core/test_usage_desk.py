@@ -19,7 +19,7 @@ from bot.playground.slack.blocks import check, visible_text
 from bot.prices import Prices
 from bot.report import Report
 from bot.report.sheet import sheet
-from bot.usage import By, Selection, Total
+from bot.usage import By, Detail, Selection, Total
 from bot.usage_desk import TEXT_BLOCKS, UsageDesk, as_text, asked_period
 
 NOW = datetime(2026, 11, 25, 15, 30, tzinfo=UTC)
@@ -44,7 +44,9 @@ class Books:
 
     # the ledger
 
-    async def totals(self, by: Sequence[By], selection: Selection) -> list[Total]:
+    async def totals(
+        self, by: Sequence[By], selection: Selection, *, detail: Detail
+    ) -> list[Total]:
         assert selection.team == "T1"
         if selection.since and selection.since < datetime.now(UTC) - timedelta(days=40):
             return [] if by else [Total()]

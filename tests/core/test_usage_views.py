@@ -181,9 +181,10 @@ def test_forgotten_person_is_nobody() -> None:
 
 
 def test_failures_and_uncertainties_are_said() -> None:
-    channels = report(total("C1", failed=2, estimated=1, unpriced=3), by=("channel",))
+    of_all = {"failed": 2, "estimated": 1, "unpriced": 3}
+    channels = report(total("C1", unpriced=3), by=("channel",))
 
-    text = seen_by_admin(channels=channels)
+    text = seen_by_admin(channels=channels, days=[total("2026-11-02", **of_all)])
 
     assert "*Answers*\n4 · 2 failed" in text
     assert "*Cost*\n$1.00+" in text
