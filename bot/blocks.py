@@ -51,6 +51,36 @@ def context(*texts: str) -> Json:
     return {"type": "context", "elements": [mrkdwn(text[:SECTION_LIMIT]) for text in texts]}
 
 
+def words(*leaves: Json) -> Json:
+    """A line of a `rich_text`, in which nothing is taken for markup."""
+    return {"type": "rich_text_section", "elements": list(leaves)}
+
+
+def quote(text: str) -> Json:
+    """What somebody said, as the next lines of a `rich_text`."""
+    return {"type": "rich_text_quote", "elements": [leaf(text)]}
+
+
+def rich_text(*lines: Json) -> Json:
+    return {"type": "rich_text", "elements": list(lines)}
+
+
+def leaf(text: str) -> Json:
+    return {"type": "text", "text": text}
+
+
+def person_leaf(user: str) -> Json:
+    return {"type": "user", "user_id": user}
+
+
+def channel_leaf(channel: str) -> Json:
+    return {"type": "channel", "channel_id": channel}
+
+
+def link_leaf(url: str, text: str) -> Json:
+    return {"type": "link", "url": url, "text": text}
+
+
 def actions(*elements: Json) -> Json:
     return {"type": "actions", "elements": list(elements)}
 

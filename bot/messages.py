@@ -38,6 +38,7 @@ class Identity:
     bot_id: str
     name: str
     enterprise: str = ""  # the organisation of several workspaces that its workspace is in, if any
+    url: str = ""  # of the workspace, for links to messages
 
 
 @dataclass(frozen=True, slots=True)

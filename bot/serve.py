@@ -287,9 +287,11 @@ def _desk(
         bot.team,
         people=people,
         ledger=store.ledger,
+        feedback=store.feedback,
         budgets=store.limits,
         surfaces=surfaces,
         names=chat,
+        url=bot.url,
     )
     budgets = BudgetDesk(
         bot.team,

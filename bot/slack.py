@@ -123,6 +123,7 @@ async def identify_with_scopes(client: AsyncWebClient) -> tuple[Identity, frozen
         bot_id=str(answer.get("bot_id") or ""),
         name=str(answer.get("user") or "the bot"),
         enterprise=str(answer.get("enterprise_id") or ""),
+        url=str(answer.get("url") or ""),
     )
     return bot, frozenset(scope.strip() for scope in scopes.split(",") if scope.strip())
 

@@ -15,6 +15,7 @@ from bot.blocks import Json, escape, message, section
 from bot.budgets import Use
 from bot.errors import SlackRefused
 from bot.interactions import Command, Press, Visit
+from bot.opinions import Opinion, Tally
 from bot.people import People
 from bot.periods import DAY, Period, period
 from bot.report import Report
@@ -41,6 +42,8 @@ LONGEST = 40  # characters of a period
 TEXT_BLOCK = 2_800
 TEXT_BLOCKS = 10
 
+REASONS = 5  # of people who found answers bad, the newest
+
 ADMINS_ONLY = "Only admins see what others use."
 
 NO_FILES = (
@@ -59,6 +62,14 @@ class Ledger(Protocol):
         self, by: Sequence[By], selection: Selection, *, detail: Detail
     ) -> list[Total]:
         """The sums of each group, in no order."""
+
+
+class Feedback(Protocol):
+    async def tally(self, selection: Selection) -> list[Tally]: ...
+
+    async def newest(
+        self, selection: Selection, *, limit: int, is_explained: bool = False
+    ) -> list[Opinion]: ...
 
 
 class Budgets(Protocol):
@@ -103,18 +114,22 @@ class UsageDesk:
         *,
         people: People,
         ledger: Ledger,
+        feedback: Feedback,
         budgets: Budgets,
         surfaces: Surfaces,
         names: Names,
+        url: str = "",
         write: Callable[[Report], Awaitable[str]] = written,
     ) -> None:
-        """``write`` makes the CSV."""
+        """``url`` is the workspace's, for links to messages; ``write`` makes the CSV."""
         self._team = team
         self._people = people
         self._ledger = ledger
+        self._feedback = feedback
         self._budgets = budgets
         self._surfaces = surfaces
         self._names = names
+        self._url = url
         self._write = write
 
     async def help(self, command: Command) -> None:
@@ -205,6 +220,9 @@ class UsageDesk:
             people=await self._report(span, ("user",), now, everybody),
             models=_regrouped(places, "model"),
             days=await self._ledger.totals(("day",), everybody, detail="waited"),
+            tallies=await self._feedback.tally(everybody),
+            reasons=await self._feedback.newest(everybody, limit=REASONS, is_explained=True),
+            url=self._url,
             uses=await self._budgets.standing(self._team, now=now),
         )
 

@@ -12,18 +12,26 @@ from bot.blocks import (
     Json,
     actions,
     button,
+    channel_leaf,
     context,
     divider,
     escape,
     fields,
     header,
     home,
+    leaf,
+    link_leaf,
     menu,
     message,
+    person_leaf,
+    quote,
+    rich_text,
     section,
+    words,
 )
 from bot.budget_views import BUDGETS, bar, uses_in_words
 from bot.budgets import Use
+from bot.opinions import Opinion, Tally, tally_of
 from bot.periods import Period, short_day
 from bot.report import (
     Report,
@@ -77,6 +85,9 @@ class Workspace:
     models: Report
     days: Sequence[Total]  # by day, in all detail
     uses: Sequence[Use] = ()
+    tallies: Sequence[Tally] = ()  # of what people think, by channel
+    reasons: Sequence[Opinion] = ()  # the newest
+    url: str = ""  # of the workspace, for links
 
     @cached_property
     def whole(self) -> Total:
@@ -141,11 +152,11 @@ def help_message(*, is_admin: bool) -> Json:
 
 def file_message(report: Report) -> Json:
     """Above a file with the report."""
-    words = (
+    said = (
         f"Usage as CSV, {report.period.in_words}. "
         "Costs are in US dollars; what is unknown is empty."
     )
-    return message([section(escape(words))], text=words)
+    return message([section(escape(said))], text=said)
 
 
 def figure(total: Total, report: Report) -> str:
@@ -179,19 +190,48 @@ def _workspace(workspace: Workspace) -> Iterator[Json]:
     report = workspace.channels
     if not report.rows:
         yield section("Nobody has asked me anything in this time.")
+        yield from _opinions(workspace)
         yield from _limits(workspace)
         return
     yield fields(*_cells(workspace))
     if len(workspace.days) > 1:
         yield context(_sparkline(workspace.days, report))
-    for words, lines in (
+    for title, lines in (
         ("By channel", _lines(_folded(workspace.channels))),
         ("By person", _lines(_labelled(workspace.people, _person))),
         ("By model", _lines(_labelled(workspace.models, escape))),
     ):
-        yield section("\n".join([f"*{words}*", *lines]))
+        yield section("\n".join([f"*{title}*", *lines]))
+    yield from _opinions(workspace)
     yield from _limits(workspace)
     yield from _footnotes(workspace.whole)
+
+
+def _opinions(workspace: Workspace) -> Iterator[Json]:
+    whole = tally_of(workspace.tallies)
+    if whole.count:
+        answers = "1 answer" if whole.count == 1 else f"{whole.count:,} answers"
+        yield section(
+            f"*What people think*\n{bar(whole.share)} {share_in_words(whole.share)} of {answers} "
+            f"good · {whole.good:,} :thumbsup: · {whole.bad:,} :thumbsdown:"
+        )
+    if workspace.reasons:
+        lines = [_reason(opinion, workspace.url) for opinion in workspace.reasons]
+        yield rich_text(*(line for pair in lines for line in pair))
+
+
+def _reason(opinion: Opinion, url: str) -> tuple[Json, Json]:
+    """Who says what was wrong, where; as a quote, in which nothing pings, links or loads."""
+    channel, ts = opinion.key.channel, opinion.key.ts
+    day = short_day(opinion.at.date())
+    if is_direct(channel):  # an admin can read no others'
+        where = [leaf(f"{day}, in direct messages, ")]
+    elif url:
+        link = f"{url}archives/{channel}/p{ts.replace('.', '')}"
+        where = [link_leaf(link, day), leaf(" in "), channel_leaf(channel), leaf(", ")]
+    else:
+        where = [leaf(f"{day} in "), channel_leaf(channel), leaf(", ")]
+    return words(*where, person_leaf(opinion.user), leaf(":")), quote(opinion.reason or "")
 
 
 def _limits(workspace: Workspace) -> Iterator[Json]:
@@ -216,13 +256,13 @@ def _cells(workspace: Workspace) -> list[str]:
     ]
 
 
-def _cell(words: str, report: Report) -> str:
+def _cell(title: str, report: Report) -> str:
     whole = report.whole
     if not whole.answers and not whole.others:
-        return f"*{words}*\nnothing yet"
+        return f"*{title}*\nnothing yet"
     answers = "1 answer" if whole.answers == 1 else f"{whole.answers:,} answers"
     lines = [
-        f"*{words}*",
+        f"*{title}*",
         f"{figure(whole, report)} · {answers}",
         _in_and_out(whole),
         _against(report),

@@ -18,7 +18,7 @@ from bot.report.page import Overview, page
 from bot.report.sheet import sheet
 from bot.report.table import table
 from bot.settings import ReportSettings
-from bot.store import Ledger, opened
+from bot.store import Ledger, Store, opened
 from bot.usage import BY, By, Detail, Selection, Total, grouped
 
 T = TypeVar("T")
@@ -113,21 +113,29 @@ class Reading:
             async with opened(self.settings.database_url) as store:
                 if self.options.format == "html":
                     self.steps = 6 if self.by == ("channel",) else 8
-                    return page(await self._overview(store.ledger))
-                report = await self._report(store.ledger)
+                    return page(await self._overview(store))
+                report = await self._report(store)
                 names = await self._names(store.ledger, (self.by, report.totals))
                 return FORMATS[self.options.format](replace(report, names=names))
         finally:
             self.progress.clear()
 
-    async def _report(self, ledger: Ledger) -> Report:
+    async def _report(self, store: Store) -> Report:
         detail = DETAILS[self.options.format]
-        totals = await self._step(ledger.totals(self.by, self.selection, detail=detail))
-        before = await self._earlier(ledger, self.by)
-        return Report(self.period, self.by, totals, before, {}, self.now)
+        totals = await self._step(store.ledger.totals(self.by, self.selection, detail=detail))
+        before = await self._earlier(store.ledger, self.by)
+        return await self._reported(store, totals, before)
 
-    async def _overview(self, ledger: Ledger) -> Overview:
-        selection = self.selection
+    async def _reported(
+        self, store: Store, totals: Sequence[Total], before: Sequence[Total] | None
+    ) -> Report:
+        # What people think is not known by whose answer it is of, nor by which model.
+        is_of_some = self.options.user or self.options.model
+        tallies = None if is_of_some else await store.feedback.tally(self.selection)
+        return Report(self.period, self.by, totals, before, {}, self.now, tallies)
+
+    async def _overview(self, store: Store) -> Overview:
+        selection, ledger = self.selection, store.ledger
         by_day = await self._step(ledger.totals(("day", "channel"), selection, detail="ended"))
         people = await self._step(ledger.totals(("user",), selection, detail="used"))
         models = await self._step(ledger.totals(("model",), selection, detail="used"))
@@ -136,9 +144,9 @@ class Reading:
         people_before = await self._earlier(ledger, ("user",))
         channels = grouped(by_day, 1)
         report = (
-            Report(self.period, self.by, channels, channels_before, {}, self.now)
+            await self._reported(store, channels, channels_before)
             if self.by == ("channel",)
-            else await self._report(ledger)
+            else await self._report(store)
         )
         names = await self._names(
             ledger, (self.by, report.totals), (("channel",), channels), (("user",), people)

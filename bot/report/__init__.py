@@ -12,6 +12,7 @@ from math import inf
 from typing import Literal
 
 from bot.messages import plain_name
+from bot.opinions import Tally
 from bot.periods import Period
 from bot.usage import FORGOTTEN_DM, FORGOTTEN_USER, By, Total, total_of
 
@@ -34,6 +35,7 @@ class Report:
     earlier: Sequence[Total] | None  # by the same, but never by day; None: there is no time before
     names: Mapping[str, str] = field(default_factory=dict)
     made_at: datetime | None = None
+    tallies: Sequence[Tally] | None = None  # of what people think, by channel; None: not asked
 
     @cached_property
     def whole(self) -> Total:
@@ -150,6 +152,14 @@ def notes(total: Total) -> list[str]:
         answers = "1 answer was" if total.resumed == 1 else f"{total.resumed:,} answers were"
         found.append(f"{answers} begun again after a process died, and counted once more.")
     return found
+
+
+def tally_in_words(tally: Tally) -> str:
+    """``83 % of 12 answers good (10 good, 2 bad)``."""
+    answers = "1 answer" if tally.count == 1 else f"{tally.count:,} answers"
+    return (
+        f"{share_in_words(tally.share)} of {answers} good ({tally.good:,} good, {tally.bad:,} bad)"
+    )
 
 
 def share_in_words(share: float | None) -> str:

@@ -93,9 +93,9 @@ def lines(title: str, slots: Sequence[Slot], series: Sequence[Series], unit: Uni
     return _chart(title, slots, series, unit, most, join([drawn, *alone]), None)
 
 
-def bars(title: str, items: Sequence[Bar]) -> Markup:
-    """The longest first, as they come."""
-    most = max((item.value or 0.0 for item in items), default=0.0) or 1.0
+def bars(title: str, items: Sequence[Bar], *, most: float = 0.0) -> Markup:
+    """As they come. A bar of the value ``most`` fills the width; 0: the longest does."""
+    most = most or max((item.value or 0.0 for item in items), default=0.0) or 1.0
     rows = [
         element(
             "li",

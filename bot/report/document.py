@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from bot.opinions import Tally
 from bot.report import Report, Row
 from bot.report.sheet import numbers
 from bot.usage import Total
@@ -23,6 +24,7 @@ def document(report: Report) -> str:
             "rows": [_row(report, row) for row in report.rows],
             "total": _numbers(report.whole),
             "earlier_total": report.whole_earlier and _numbers(report.whole_earlier),
+            "opinions": report.tallies and [_opinions(report, tally) for tally in report.tallies],
         },
         indent=2,
         ensure_ascii=False,
@@ -36,6 +38,12 @@ def _row(report: Report, row: Row) -> dict[str, Any]:
             fields[f"{by}_name"] = label
     fields |= _numbers(row.total) | {"share": report.share(row.total)}
     return fields | ({"earlier": _numbers(row.earlier)} if row.earlier else {})
+
+
+def _opinions(report: Report, tally: Tally) -> dict[str, Any]:
+    label = report.label("channel", tally.channel)
+    name = {} if label == tally.channel else {"channel_name": label}
+    return {"channel": tally.channel, **name, "good": tally.good, "bad": tally.bad}
 
 
 def _numbers(total: Total) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from importlib.resources import files
 from math import inf
 
 from bot import money
+from bot.opinions import Tally, tally_of
 from bot.periods import DAY, bins, short_day
 from bot.report import (
     Measure,
@@ -20,6 +21,7 @@ from bot.report import (
     is_partial,
     notes,
     share_in_words,
+    tally_in_words,
     trend_in_words,
 )
 from bot.report.charts import Bar, Series, Slot, Unit, bars, columns, grid, lines
@@ -129,7 +131,8 @@ def _cards(overview: Overview) -> Iterator[Markup]:
     yield _card("Answers and failures", _outcomes(overview))
     yield _card("Time to the first words", _waits(overview))
     yield _card("Models", _top(report, "model", _folded(overview.models, 0, "model"), None))
-    yield _card("What is not certain", _notes(report))
+    yield _card("What people think", _opinions(report))
+    yield _card("What is not certain", _notes(report), is_wide=True)
     yield _card(f"By {' and '.join(report.by)}", _table(report), is_wide=True)
 
 
@@ -335,6 +338,32 @@ def _top(
         else ""
     )
     return join([bars(f"{_noun(report.measure)} by {by}", items), more])
+
+
+def _opinions(report: Report) -> Markup:
+    """The share of good ones where most were given; all direct messages as one."""
+    by_channel: dict[str, list[Tally]] = {}
+    for tally in report.tallies or ():
+        by_channel.setdefault(_key("channel", tally.channel), []).append(tally)
+    if not by_channel:
+        words = "is not told of some people or models alone" if report.tallies is None else ""
+        return element("p", f"That {words}." if words else "Nobody has judged an answer.")
+    ranked = sorted((tally_of(found, key) for key, found in by_channel.items()), key=_most_judged)
+    items = [
+        Bar(
+            _label(report, "channel", tally.channel),
+            tally.share,
+            f"{share_in_words(tally.share)} good",
+            f"{tally.good:,} good, {tally.bad:,} bad",
+        )
+        for tally in ranked[:TOP]
+    ]
+    whole = element("p", f"{tally_in_words(tally_of(ranked)).capitalize()}.", class_="note")
+    return join([bars("Answers that people found good", items, most=1.0), whole])
+
+
+def _most_judged(tally: Tally) -> tuple[int, str]:
+    return -tally.count, tally.channel
 
 
 def _notes(report: Report) -> Markup:

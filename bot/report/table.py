@@ -4,7 +4,16 @@ import unicodedata
 from collections.abc import Sequence
 
 from bot import money
-from bot.report import Report, Row, is_partial, notes, share_in_words, trend_in_words
+from bot.opinions import tally_of
+from bot.report import (
+    Report,
+    Row,
+    is_partial,
+    notes,
+    share_in_words,
+    tally_in_words,
+    trend_in_words,
+)
 from bot.usage import Total
 
 # Left out where there is nothing in them.
@@ -56,6 +65,9 @@ def _footnotes(report: Report) -> list[str]:
         found.append("A cost with a + is at least so much.")
     if report.measure != "cost":
         found.append(f"Shares and trends are of {report.measure}, as nothing has a known cost.")
+    opinions = tally_of(report.tallies or ())
+    if opinions.count:
+        found.append(f"People found {tally_in_words(opinions)}.")
     return ["", *found] if found else []
 
 

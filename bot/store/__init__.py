@@ -3,7 +3,7 @@ them. Ids and numbers, never text; but for the reasons that people write for tho
 """
 
 from bot.store.database import Membership, Store, is_postgres, opened, sqlite_path
-from bot.store.feedback import Feedback, Opinion, Tally
+from bot.store.feedback import Feedback
 from bot.store.ledger import Ledger
 from bot.store.limits import Limits
 from bot.store.retention import Retention
@@ -14,10 +14,8 @@ __all__ = [
     "Ledger",
     "Limits",
     "Membership",
-    "Opinion",
     "Retention",
     "Store",
-    "Tally",
     "Turns",
     "is_postgres",
     "opened",

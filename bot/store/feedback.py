@@ -1,38 +1,18 @@
 """What people think of answers, and their reasons where they gave some."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, and_, case, func, select, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.messages import TurnKey
+from bot.opinions import Opinion, Tally
 from bot.store.schema import feedback, stored
 from bot.store.transactions import transaction
+from bot.usage import Selection
 
 ONCE = ("team", "channel", "ts", "user")
-
-
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """What one person thinks of one answer."""
-
-    at: datetime  # UTC
-    key: TurnKey  # of the turn
-    attempt: int  # of the turn, whose text the person saw
-    user: str
-    is_good: bool
-    reason: str | None = None  # in the person's words
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many found answers good or bad."""
-
-    channel: str
-    good: int
-    bad: int
 
 
 class Feedback:
@@ -62,12 +42,15 @@ class Feedback:
         async with transaction(self._engine) as connection:
             await connection.execute(explaining)
 
-    async def tally(self, *, since: datetime, until: datetime | None = None) -> list[Tally]:
-        """How many, by channel, the one with the most first; ``until`` does not count any more."""
+    async def tally(self, selection: Selection) -> list[Tally]:
+        """How many were given then and there, by channel, the one with the most first.
+
+        Whose they are and of which model is not looked at.
+        """
         good = func.sum(case((feedback.c.is_good, 1), else_=0))
         query = (
             select(feedback.c.channel, good, func.count() - good)
-            .where(_at(since, until))
+            .where(*_conditions(selection))
             .group_by(feedback.c.channel)
             .order_by(func.count().desc(), feedback.c.channel)
         )
@@ -75,17 +58,17 @@ class Feedback:
             return [Tally(*row) for row in await connection.execute(query)]
 
     async def newest(
-        self, *, since: datetime, limit: int, is_good: bool | None = None
+        self, selection: Selection, *, limit: int, is_explained: bool = False
     ) -> list[Opinion]:
-        """The newest opinions, the newest first; None: good ones and bad ones."""
+        """Those that were given then and there, the newest first; perhaps only with reasons."""
         query = (
             select(feedback)
-            .where(_at(since))
+            .where(*_conditions(selection))
             .order_by(feedback.c.at.desc(), feedback.c.id.desc())
             .limit(limit)
         )
-        if is_good is not None:
-            query = query.where(feedback.c.is_good == is_good)
+        if is_explained:
+            query = query.where(feedback.c.reason.is_not(None))
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(query)).all()
         return [
@@ -101,6 +84,14 @@ class Feedback:
         ]
 
 
-def _at(since: datetime, until: datetime | None = None) -> ColumnElement[bool]:
-    begun = feedback.c.at >= stored(since)
-    return and_(begun, feedback.c.at < stored(until)) if until else begun
+def _conditions(selection: Selection) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if selection.since:
+        conditions.append(feedback.c.at >= stored(selection.since))
+    if selection.until:
+        conditions.append(feedback.c.at < stored(selection.until))
+    if selection.team:
+        conditions.append(feedback.c.team == selection.team)
+    if selection.channels:
+        conditions.append(feedback.c.channel.in_(selection.channels))
+    return conditions

@@ -158,6 +158,7 @@ async def _shown(url: str, user: str) -> tuple[float, str]:
             "T1",
             people=People(slack, admins=["UADMIN"]),
             ledger=store.ledger,
+            feedback=store.feedback,
             budgets=store.limits,
             surfaces=slack,
             names=slack,

@@ -13,7 +13,8 @@ from bot.budget_views import AMOUNT, CHANNEL, EVERY, UNIT, WHOM
 from bot.budgets import Change, Limit, Span, Subject, Use
 from bot.errors import SlackRefused
 from bot.interactions import Command, Press, Submission, Unfit, Visit
-from bot.messages import Usage
+from bot.messages import TurnKey, Usage
+from bot.opinions import Opinion, Tally
 from bot.people import People, Person
 from bot.playground.slack.blocks import check, visible_text
 from bot.prices import Prices
@@ -65,6 +66,19 @@ class Books:
                 group=group, answers=summed.answers, usage=summed.usage, cost=summed.cost
             )
         return list(groups.values())
+
+    # what people think
+
+    async def tally(self, selection: Selection) -> list[Tally]:
+        assert selection.team == "T1"
+        return [Tally("C1", good=3, bad=1)]
+
+    async def newest(
+        self, selection: Selection, *, limit: int, is_explained: bool = False
+    ) -> list[Opinion]:
+        assert (selection.team, is_explained) == ("T1", True)
+        key = TurnKey("T1", "C1", "1700000000.000100")
+        return [Opinion(NOW, key, 1, "UBEN", is_good=False, reason="Wrong.")]
 
     # the limits
 
@@ -154,6 +168,7 @@ def usage(books: Books) -> UsageDesk:
         "T1",
         people=People(books),
         ledger=books,
+        feedback=books,
         budgets=books,
         surfaces=books,
         names=books,

@@ -181,7 +181,7 @@ def test_forgotten_person_is_nobody() -> None:
 
 
 def test_failures_and_uncertainties_are_said() -> None:
-    of_all = {"failed": 2, "estimated": 1, "unpriced": 3}
+    of_all: dict[str, Any] = {"failed": 2, "estimated": 1, "unpriced": 3}
     channels = report(total("C1", unpriced=3), by=("channel",))
 
     text = seen_by_admin(channels=channels, days=[total("2026-11-02", **of_all)])

@@ -9,6 +9,7 @@ from bot import control_views
 from bot.playground.slack.elements import elements
 from bot.settings import database_url
 from bot.store import opened
+from bot.usage import Selection
 from bot.views import MAY_BE_WRONG
 from tests.process.conftest import Stage
 
@@ -333,8 +334,8 @@ async def test_thumbs_are_kept_and_a_reason_is_asked_for(stage: Stage) -> None:
 
     assert whispers(stage, ts, "Ben") == [control_views.THANKS]
     async with opened(database_url(str(stage.bot.folder / "bot.db"))) as store:
-        found = await store.feedback.newest(since=since, limit=10)
-        tally = await store.feedback.tally(since=since)
+        found = await store.feedback.newest(Selection(since), limit=10)
+        tally = await store.feedback.tally(Selection(since))
     assert [(each.user, each.is_good, each.reason) for each in found] == [
         ("U0ANA", False, "It does not."),
         ("U0BEN", True, None),

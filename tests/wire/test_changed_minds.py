@@ -5,15 +5,18 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import update
 
 from bot.messages import DELETED, Outcome, Question, Turn, TurnKey, Usage, UsageRecord
+from bot.opinions import Tally
 from bot.settings import database_url
-from bot.store import Opinion, Store, Tally, opened
+from bot.store import Store, opened
 from bot.store.schema import turns
+from bot.usage import Selection
 from tests.postgres import Postgres
 
 THREAD = "1700000000.000100"
@@ -319,10 +322,10 @@ async def test_latest_opinion_of_a_person_counts_and_forgets_the_earlier_reason(
     since, key = datetime.now(UTC) - MINUTE, asked().key
     await store.feedback.rate(key, attempt=1, user="UANA", is_good=False)
     await store.feedback.explain(key, user="UANA", reason="It is wrong.")
-    first = await store.feedback.newest(since=since, limit=10)
+    first = await store.feedback.newest(Selection(since), limit=10)
 
     await store.feedback.rate(key, attempt=2, user="UANA", is_good=True)
-    second = await store.feedback.newest(since=since, limit=10)
+    second = await store.feedback.newest(Selection(since), limit=10)
 
     assert [(each.is_good, each.reason) for each in first] == [(False, "It is wrong.")]
     assert [(each.attempt, each.is_good, each.reason) for each in second] == [(2, True, None)]
@@ -335,7 +338,9 @@ async def test_reason_is_kept_only_of_who_found_it_bad(store: Store) -> None:
     for user in ("UANA", "UBEN"):
         await store.feedback.explain(key, user=user, reason="It is wrong.")
 
-    assert [each.reason for each in await store.feedback.newest(since=since, limit=10)] == [None]
+    assert [each.reason for each in await store.feedback.newest(Selection(since), limit=10)] == [
+        None
+    ]
 
 
 async def test_opinions_are_counted_by_channel(store: Store) -> None:
@@ -345,22 +350,39 @@ async def test_opinions_are_counted_by_channel(store: Store) -> None:
         key = asked(number, channel=channel).key
         await store.feedback.rate(key, attempt=1, user="UANA", is_good=is_good)
 
-    tally = await store.feedback.tally(since=since)
-    before = await store.feedback.tally(since=since - MINUTE, until=since)
+    tally = await store.feedback.tally(Selection(since))
+    before = await store.feedback.tally(Selection(since - MINUTE, since))
 
     assert tally == [Tally("C1", good=2, bad=1), Tally("C2", good=0, bad=1)]
     assert before == []
 
 
-async def test_bad_opinions_alone_can_be_read_the_newest_first(store: Store) -> None:
-    since = datetime.now(UTC) - MINUTE
+async def test_opinions_are_those_of_a_workspace_and_of_a_time(store: Store) -> None:
+    key = asked().key
+    other = key._replace(team="T2")
+    for each in (key, other):
+        await store.feedback.rate(each, attempt=1, user="UANA", is_good=True)
+    now = datetime.now(UTC)
+
+    async def seen(**values: Any) -> list[TurnKey]:
+        return [each.key for each in await store.feedback.newest(Selection(**values), limit=10)]
+
+    assert await seen() == [other, key]
+    assert await seen(team="T1") == [key]
+    assert await seen(team="T1", channels=("C2",)) == []
+    assert await seen(since=now - MINUTE, until=now - MINUTE / 2) == []
+
+
+async def test_reasons_alone_can_be_read_the_newest_first(store: Store) -> None:
     for number in range(1, 6):
         key = asked(number).key
-        await store.feedback.rate(key, attempt=1, user="UANA", is_good=number % 2 == 0)
+        await store.feedback.rate(key, attempt=1, user="UANA", is_good=False)
+        if number % 2:
+            await store.feedback.explain(key, user="UANA", reason="It is wrong.")
 
-    bad: list[Opinion] = await store.feedback.newest(since=since, limit=2, is_good=False)
+    found = await store.feedback.newest(Selection(), limit=2, is_explained=True)
 
-    assert [opinion.key for opinion in bad] == [asked(5).key, asked(3).key]
+    assert [opinion.key for opinion in found] == [asked(5).key, asked(3).key]
 
 
 async def test_opinions_go_with_what_is_pruned_and_with_who_is_forgotten(store: Store) -> None:
@@ -373,8 +395,8 @@ async def test_opinions_go_with_what_is_pruned_and_with_who_is_forgotten(store: 
     await store.turns.finish(turn, "complete", None)
 
     await store.retention.forget("UGONE")
-    left = await store.feedback.newest(since=now - MINUTE, limit=10)
+    left = await store.feedback.newest(Selection(now - MINUTE), limit=10)
     await store.retention.prune(now + MINUTE, now=now + MINUTE)
 
     assert [(each.key, each.user) for each in left] == [(asked(3).key, "UBEN")]
-    assert await store.feedback.newest(since=now - MINUTE, limit=10) == []
+    assert await store.feedback.newest(Selection(now - MINUTE), limit=10) == []
