@@ -342,12 +342,13 @@ def _top(
 
 def _opinions(report: Report) -> Markup:
     """The share of good ones where most were given; all direct messages as one."""
+    if report.tallies is None:
+        return element("p", "That is not known of some people or models alone.")
+    if not report.tallies:
+        return element("p", "Nobody has judged an answer.")
     by_channel: dict[str, list[Tally]] = {}
-    for tally in report.tallies or ():
+    for tally in report.tallies:
         by_channel.setdefault(_key("channel", tally.channel), []).append(tally)
-    if not by_channel:
-        words = "is not told of some people or models alone" if report.tallies is None else ""
-        return element("p", f"That {words}." if words else "Nobody has judged an answer.")
     ranked = sorted((tally_of(found, key) for key, found in by_channel.items()), key=_most_judged)
     items = [
         Bar(

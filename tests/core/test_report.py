@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.messages import Usage
+from bot.opinions import Tally
 from bot.periods import Period
 from bot.report import Report, notes, trend_in_words
 from bot.report.document import document
@@ -296,6 +297,32 @@ def test_json_of_all_there_is_has_no_beginning_and_nothing_earlier() -> None:
     assert found["earlier_total"] is None
     assert found["rows"][0]["cost"] is None
     assert "earlier" not in found["rows"][0]
+
+
+# -- what people think
+
+TALLIES = [Tally("C1", good=9, bad=1), Tally("D1", good=0, bad=1), Tally("D2", good=1, bad=0)]
+
+
+def test_all_formats_tell_what_people_think_but_csv() -> None:
+    judged = replace(report(TWO), tallies=TALLIES)
+
+    assert "People found 83 % of 12 answers good (10 good, 2 bad)." in table(judged)
+    first, second, _ = json.loads(document(judged))["opinions"]
+    assert first == {"channel": "C1", "channel_name": "#general", "good": 9, "bad": 1}
+    assert second["channel_name"] == "direct message with Ana Lima"
+    said = Reader(page(overview(BY_DAY, report=judged))).text
+    assert "#general 90 % good 9 good, 1 bad direct messages 50 % good 1 good, 1 bad" in said
+    assert "83 % of 12 answers good (10 good, 2 bad)." in said
+    assert "good" not in sheet(judged)
+
+
+def test_opinions_that_were_not_asked_for_are_not_none() -> None:
+    assert json.loads(document(report(TWO)))["opinions"] is None
+    assert json.loads(document(replace(report(TWO), tallies=[])))["opinions"] == []
+    assert "People found" not in table(replace(report(TWO), tallies=[]))
+    assert "Nobody has judged" in page(overview(BY_DAY, report=replace(report(TWO), tallies=[])))
+    assert "Nobody has judged" not in page(overview(BY_DAY))
 
 
 # -- the page

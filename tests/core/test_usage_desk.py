@@ -204,7 +204,7 @@ async def test_anybody_sees_their_own_and_the_channel_s(books: Books, usage: Usa
     text = books.read("url")
     assert "*You*\n$1.00 · 1 answer" in text
     assert "*This channel, everybody*\n$3.00 · 2 answers" in text
-    assert "UBEN" not in str(books.shown)
+    assert not {"UBEN", "think", "Wrong."} & set(str(books.shown).split())
 
 
 async def test_in_direct_messages_there_is_no_channel(books: Books, usage: UsageDesk) -> None:
@@ -222,6 +222,20 @@ async def test_admin_sees_everybody(books: Books, usage: UsageDesk) -> None:
     assert "*$8.00*  <#C2>" in text
     assert "*$6.00*  <@UBEN>" in text
     assert "<@UBEN>: $1.00 of $10.00 a month" in text
+    assert "75 % of 4 answers good · 3 :thumbsup: · 1 :thumbsdown:" in text
+    assert "<@UBEN>:\nWrong." in text
+
+
+async def test_admin_s_own_numbers_are_read_off_the_workspace_s(
+    books: Books, usage: UsageDesk
+) -> None:
+    await usage.answer(command("UADA"), "this month")
+    await usage.answer(command("UADA", channel="C9"), "this month")
+
+    with_channel, elsewhere = (visible_text(view) for view in books.shown["url"])
+    assert "*You*\n$8.00 · 1 answer" in with_channel
+    assert "*This channel, everybody*\n$3.00 · 2 answers" in with_channel
+    assert "*This channel, everybody*\nnothing yet" in elsewhere
 
 
 @pytest.mark.parametrize("value", ["7d", "UBEN", "C2", "T1", "", "all", "x" * 3000])
@@ -247,7 +261,7 @@ async def test_home_shows_a_person_their_own(books: Books, usage: UsageDesk) -> 
     text = books.read("home of UBEN")
     assert "*You*\n$6.00 · 2 answers" in text
     assert "<@UBEN>: $1.00 of $10.00 a month" in text
-    assert not {"$15.00", "$3.00", "UANA"} & set(text.split())
+    assert not {"$15.00", "$3.00", "UANA", "think", "Wrong."} & set(text.split())
 
 
 async def test_home_shows_an_admin_the_workspace(books: Books, usage: UsageDesk) -> None:

@@ -1,7 +1,7 @@
 """What was used, as people read it in Slack; held to Slack's own limits of blocks."""
 
 from dataclasses import replace
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,8 @@ import pytest
 from bot import usage_views as views
 from bot.blocks import Json
 from bot.budgets import EACH, Limit, Subject, Use
-from bot.messages import Usage
+from bot.messages import TurnKey, Usage
+from bot.opinions import Opinion, Tally
 from bot.periods import Period
 from bot.playground.slack.blocks import VIEW_BLOCKS, check, visible_text
 from bot.report import Report
@@ -267,3 +268,70 @@ def test_sparks_of_no_money_are_low() -> None:
     chart = next(line for line in seen_by_admin(days=nothing).splitlines() if "by day" in line)
 
     assert set(chart.partition("  ")[0]) == {"▁"}
+
+
+# -- what people think
+
+
+def opinion(reason: str, *, channel: str = "C1", user: str = "UANA") -> Opinion:
+    at = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+    key = TurnKey("T1", channel, "1700000000.000100")
+    return Opinion(at, key, 1, user, is_good=False, reason=reason)
+
+
+def test_admin_reads_what_people_think_and_why() -> None:
+    tallies = [Tally("C1", good=9, bad=1), Tally("C2", good=1, bad=1)]
+    reasons = [opinion("The table is wrong."), opinion("Too long.", channel="D1", user="UBEN")]
+
+    text = seen_by_admin(tallies=tallies, reasons=reasons)
+
+    assert "*What people think*\n▰▰▰▰▰▰▰▰▱▱ 83 % of 12 answers good" in text
+    assert "· 10 :thumbsup: · 2 :thumbsdown:" in text
+    assert "24 Nov in <#C1>, <@UANA>:\nThe table is wrong." in text
+    assert "24 Nov, in direct messages, <@UBEN>:\nToo long." in text
+
+
+def test_reason_leads_to_its_question_but_in_direct_messages() -> None:
+    reasons = [opinion("Wrong."), opinion("Wrong too.", channel="D1")]
+
+    shown = workspace(reasons=reasons, url="https://team.slack.com/")
+    view = views.workspace_home(shown, own(), asked="this month")
+
+    check(view["blocks"], most=VIEW_BLOCKS)
+    assert str(view).count("https://team.slack.com/archives/") == 1
+    assert "https://team.slack.com/archives/C1/p1700000000000100" in str(view)
+
+
+HOSTILE = [
+    "<!channel> @here <@UANA> <!subteam^S1>",
+    "<https://evil.example|click> https://evil.example",
+    "*bold* `code` ```",
+    "&lt;!here&gt; &amp;",
+    "\u202egnp.exe\u202c \x00\x07",
+    "x" * 3_000,
+]
+
+
+@pytest.mark.parametrize("reason", HOSTILE)
+def test_reason_is_text_and_nothing_else(reason: str) -> None:
+    view = views.workspace_message(
+        workspace(reasons=[opinion(reason)]), own(), chosen=None, asked="7d"
+    )
+
+    check(view["blocks"], most=50)
+    (block,) = [block for block in view["blocks"] if block["type"] == "rich_text"]
+    head, quoted = block["elements"]
+    assert [leaf["type"] for leaf in quoted["elements"]] == ["text"]
+    assert quoted["elements"][0]["text"] == reason
+    assert [leaf["type"] for leaf in head["elements"]] == [
+        "text",
+        "channel",
+        "text",
+        "user",
+        "text",
+    ]
+    assert reason not in view["text"]
+
+
+def test_where_nobody_judged_there_is_nothing_about_it() -> None:
+    assert "think" not in seen_by_admin()

@@ -92,6 +92,18 @@ async def said(stage: Stage, place: str, user: str, text: str) -> str:
     return visible_text(stage.slack.ephemerals(place, user)[-1])
 
 
+async def judged_bad(stage: Stage, place: str, user: str, reason: str) -> None:
+    """Somebody finds the newest answer in a channel bad, and says why."""
+    root = list(stage.slack.workspace.channel(place).threads)[-1]
+    reply = stage.slack.thread(place, root)[-1]
+    thumbs = reply["blocks"][1]["elements"][0]
+    value = thumbs["negative_button"]["value"]
+    await (await stage.slack.act(place, user, reply["ts"], "rate", value=value)).wait()
+    await stage.slack.until(lambda: stage.slack.workspace.modals.get(user))
+    typed = {"reason": {"reason": {"type": "plain_text_input", "value": reason}}}
+    await (await stage.slack.submit(user, front(stage, user)["id"], typed)).wait()
+
+
 async def home(stage: Stage, user: str) -> str:
     homes = stage.slack.workspace.homes
     homes.pop(user, None)
@@ -249,6 +261,25 @@ async def test_home_shows_an_admin_the_workspace(stage: Stage, place: str) -> No
     assert "This month in this workspace" in text
     assert f"<#{place}>" in text
     assert "Your month" in text
+
+
+async def test_admin_reads_what_people_think_and_nobody_else(stage: Stage, place: str) -> None:
+    pat, sam = somebody(stage), somebody(stage)
+    await answered(stage, place, pat)
+    reason = "<!channel> *no* <https://evil.example|click> &lt;"
+
+    await judged_bad(stage, place, sam, reason)
+
+    admin = [await said(stage, place, ADMIN, "usage today"), await home(stage, "U0CHLOE")]
+    for text in admin:
+        assert "*What people think*" in text
+        assert f"<@{sam}>:\n{reason}" in text
+    for user in (pat, sam):
+        for text in (await said(stage, place, user, "usage today"), await home(stage, user)):
+            assert "think" not in text
+            assert "evil.example" not in text
+    assert not any("evil.example" in text for text in stage.slack.screen(place))
+    assert "evil.example" not in stage.bot.log
 
 
 async def test_sheet_comes_as_a_file_by_direct_message(stage: Stage, place: str) -> None:

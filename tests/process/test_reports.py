@@ -196,6 +196,19 @@ async def test_json_is_for_programs(folder: Path) -> None:
     assert found["earlier_total"] is None
 
 
+async def test_opinions_are_told_but_of_some_people_alone(folder: Path) -> None:
+    async with opened(database_url(str(folder / "bot.db"))) as store:
+        await store.feedback.rate(RECORD.key, attempt=1, user="U0BEN", is_good=True)
+
+    _, everybody, _ = await bot(folder, "usage")
+    _, elsewhere, _ = await bot(folder, "usage", "--channel", "D0BEN")
+    _, of_one, _ = await bot(folder, "usage", "--user", "U0ANA")
+
+    assert "People found 100 % of 1 answer good (1 good, 0 bad)." in everybody
+    assert "People found" not in elsewhere
+    assert "People found" not in of_one
+
+
 @pytest.mark.parametrize("by", ["channel", "model"])
 async def test_the_page_is_written_to_a_file(folder: Path, by: str) -> None:
     status, _, _ = await bot(
@@ -206,7 +219,7 @@ async def test_the_page_is_written_to_a_file(folder: Path, by: str) -> None:
     page = (folder / "usage.html").read_text()
     assert page.startswith("<!doctype html>")
     assert f"By {by}" in page
-    assert page.count("<h2>") == 8
+    assert page.count("<h2>") == 9
 
 
 async def test_what_cannot_be_done_is_refused_in_words(folder: Path) -> None:
