@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import ceil
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bot import budgets
 from bot.budgets import Use
@@ -28,6 +29,15 @@ NO_STRANGERS = (
 )
 
 
+Asking = Literal["question", "press", "edit"]
+
+_LEFT: Mapping[Asking, str] = {
+    "question": "left this one unanswered. Please ask it again",
+    "press": "did nothing now: to ask for an answer again counts as well. Please press it again",
+    "edit": "stay with your earlier words: to change them counts as well. Please change them again",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the operator allows."""
@@ -39,7 +49,7 @@ class Rules:
 
 class Asked(Protocol):
     async def asked_before(self, turn: Turn, *, within: timedelta, most: int) -> list[datetime]:
-        """When the person's questions just before this one were accepted, the newest first."""
+        """When the person asked just before this question, the newest first."""
 
 
 class Budgets(Protocol):
@@ -121,7 +131,7 @@ class Admission:
         waits would hold up those of others, and would be paid for when nobody needs it any more.
         """
         most = self._rules.per_minute
-        if most is None:
+        if most is None or turn.asked > 1:  # then it was counted when it was asked for
             return None
         before = await until_recorded(
             lambda: self._asked.asked_before(turn, within=MINUTE, most=most)
@@ -181,13 +191,14 @@ class Admission:
             event(log, "person.not_told", level=logging.WARNING, user=turn.user, reason=error)
 
 
-def too_fast(most: int, *, wait: timedelta) -> str:
+def too_fast(most: int, *, wait: timedelta, asking: Asking = "question") -> str:
+    """For somebody who asks too often, or asks again too often."""
     seconds = ceil(wait.total_seconds())
     when = f"in {seconds} seconds" if seconds > 1 else "now"
     questions = "one question" if most == 1 else f"{most} questions"
     return (
         f"I take {questions} a minute from one person, so that there is room for everybody, and "
-        f"left this one unanswered. Please ask it again {when}."
+        f"{_LEFT[asking]} {when}."
     )
 
 

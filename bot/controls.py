@@ -9,14 +9,15 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
 from bot import control_views
+from bot.admission import MINUTE, Asking, too_fast
 from bot.blocks import Json
 from bot.errands import Errands
-from bot.errors import BotError, Unavailable
+from bot.errors import AskedTooFast, BotError, Unavailable
 from bot.gate import is_ts
 from bot.interactions import Press, Submission
 from bot.logs import event
@@ -43,11 +44,21 @@ class Records(Protocol):
     async def stop(self, key: TurnKey, by: str) -> Turn | None:
         """None where it is over, or was stopped before."""
 
-    async def ask_again(self, key: TurnKey, *, asked: int, is_continued: bool) -> Turn | None:
-        """None where it was asked for again since it had been ``asked`` for so often."""
+    async def ask_again(
+        self, key: TurnKey, *, asked: int, is_continued: bool, by: str, most: int | None
+    ) -> Turn | None:
+        """None where it was asked for again since it had been ``asked`` for so often.
 
-    async def correct(self, key: TurnKey, *, edited_ts: str, within: timedelta) -> Turn | None:
-        """None where there is no such turn, it ended longer ago, or the edit is known."""
+        :raises AskedTooFast: the person has asked ``most`` times within a minute.
+        """
+
+    async def correct(
+        self, key: TurnKey, *, edited_ts: str, within: timedelta, most: int | None
+    ) -> Turn | None:
+        """None where there is no such turn, it ended longer ago, or the edit is known.
+
+        :raises AskedTooFast: as above.
+        """
 
 
 class Opinions(Protocol):
@@ -97,7 +108,10 @@ class Controls:
         teller: Teller,
         modals: Modals,
         errands: Errands,
+        per_minute: int | None = None,
     ) -> None:
+        """``per_minute`` is how often one person may ask, or ask again; None: as often as they
+        like."""
         self._bot = bot
         self._records = records
         self._opinions = opinions
@@ -106,6 +120,7 @@ class Controls:
         self._teller = teller
         self._modals = modals
         self._errands = errands
+        self._per_minute = per_minute
 
     async def heed(self, wish: Wish) -> None:
         """Returns when the event may be acknowledged.
@@ -164,7 +179,7 @@ class Controls:
         if aim.deed == "stop":
             await self._stop(turn, user)
         else:
-            await self._ask_again(turn, aim)
+            await self._ask_again(turn, aim, user)
 
     async def _as_admin(
         self,
@@ -214,26 +229,49 @@ class Controls:
         for turn in turns:
             await self._stop(self._line.turn(turn.key) or turn, by)
 
-    async def _ask_again(self, turn: Turn, aim: Aim) -> None:
-        again = await until_recorded(
-            lambda: self._records.ask_again(
-                turn.key, asked=aim.asked, is_continued=aim.deed == "continue"
+    async def _ask_again(self, turn: Turn, aim: Aim, user: str) -> None:
+        try:
+            again = await until_recorded(
+                lambda: self._records.ask_again(
+                    turn.key,
+                    asked=aim.asked,
+                    is_continued=aim.deed == "continue",
+                    by=user,
+                    most=self._per_minute,
+                )
             )
-        )
+        except AskedTooFast as error:
+            self._refuse(error, turn, user, "press")
+            return
         if again:
             event(log, "turn.asked_again", channel=turn.key.channel, ts=turn.key.ts, deed=aim.deed)
         self._go_on(again or await self._forgotten(turn.key))
 
     async def _correct(self, edit: Edit) -> None:
         question = edit.question
-        corrected = await until_recorded(
-            lambda: self._records.correct(
-                question.key, edited_ts=edit.edited_ts, within=CORRECTED_WITHIN
+        try:
+            corrected = await until_recorded(
+                lambda: self._records.correct(
+                    question.key,
+                    edited_ts=edit.edited_ts,
+                    within=CORRECTED_WITHIN,
+                    most=self._per_minute,
+                )
             )
-        )
+        except AskedTooFast as error:
+            if turn := await self._recorded(question.key):
+                self._refuse(error, turn, question.user, "edit")
+            return
         if corrected:
             event(log, "turn.corrected", channel=question.channel, ts=question.ts)
         self._go_on(corrected or await self._forgotten(question.key), question)
+
+    def _refuse(self, error: AskedTooFast, turn: Turn, user: str, asking: Asking) -> None:
+        event(log, "wish.refused", channel=turn.key.channel, ts=turn.key.ts, user=user)
+        wait = error.first_at + MINUTE - datetime.now(UTC)
+        sentence = too_fast(error.most, wait=wait, asking=asking)
+        thread_ts = turn.thread_ts if turn.messages else turn.private_thread_ts
+        self._tell(turn.key.channel, thread_ts, user, sentence)
 
     def _go_on(self, turn: Turn | None, question: Question | None = None) -> None:
         """Another process is told by the database where the turn is its own."""

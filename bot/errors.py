@@ -4,6 +4,7 @@ The sentence never holds an exception's text, a key or an address: those may car
 say nothing to the person who asked. ``str(error)`` is for the log.
 """
 
+from datetime import datetime
 from typing import Literal
 
 from bot.messages import Outcome
@@ -203,6 +204,15 @@ class Refused(BotError):
 
 class RefusedPrivately(Refused):
     """A refusal that concerns the person alone, who has been told; the thread shows nothing."""
+
+
+class AskedTooFast(BotError):
+    """Somebody asks more often than one person may."""
+
+    def __init__(self, most: int, first_at: datetime) -> None:
+        super().__init__("asked too fast")
+        self.most = most  # in a minute
+        self.first_at = first_at  # UTC: of those
 
 
 class AskerUnknown(BotError):

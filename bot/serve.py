@@ -242,6 +242,7 @@ async def _start(
         teller=chat,
         modals=surfaces,
         errands=errands,
+        per_minute=settings.questions_per_minute,
     )
     desk = _desk(settings, identity, store, chat, surfaces, people, errands, controls)
     intake = Intake(identity, accept=queue.accept, heed=controls.heed, desk=desk)

@@ -22,12 +22,23 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.budgets import period_of
-from bot.store.schema import feedback, limit_changes, limits, spent, stored, turns, usage
+from bot.store.schema import (
+    asked_again,
+    feedback,
+    limit_changes,
+    limits,
+    spent,
+    stored,
+    turns,
+    usage,
+)
 from bot.store.transactions import transaction, writing
 from bot.usage import FORGOTTEN_DM, FORGOTTEN_USER
 
 # Rows of one transaction: a few milliseconds, between which others have their turn.
 BATCH = 500
+
+DAY = timedelta(days=1)
 
 # Sums of days and months that are over are of no use; this long they may be looked into.
 SUMS_ARE_KEPT = timedelta(days=62)
@@ -60,6 +71,9 @@ class Retention:
         async with transaction(self._engine) as connection:
             over = period_of("month", now - SUMS_ARE_KEPT)
             await connection.execute(delete(spent).where(spent.c.period < over))
+            await connection.execute(
+                delete(asked_again).where(asked_again.c.at < stored(now - DAY))
+            )
         if before is None:
             return Removed(0, 0)
         oldest = select(feedback.c.id).where(feedback.c.at < stored(before)).limit(BATCH)
@@ -146,6 +160,7 @@ class Retention:
         over = turns.c.finished_at.is_not(None)
         async with transaction(writing(self._engine)) as connection:
             await connection.execute(delete(feedback).where(_is_feedback_of(user)))
+            await connection.execute(delete(asked_again).where(asked_again.c.user == user))
             removed = (await connection.execute(delete(turns).where(own, over))).rowcount
             left = await connection.scalar(select(func.count()).select_from(turns).where(own))
             for table in (spent, limits):

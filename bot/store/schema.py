@@ -69,6 +69,19 @@ Index(
 # How many questions somebody has asked lately, however many there are of others.
 Index("turns_by_user", turns.c.team, turns.c.user, turns.c.accepted_at)
 
+# When people asked for answers again, by a press or an edit: it counts as a question of theirs,
+# whoever's answer it was. Kept for a day.
+asked_again = Table(
+    "asked_again",
+    schema,
+    Column("id", Number, primary_key=True),
+    Column("at", DateTime, nullable=False),  # UTC
+    Column("team", String, nullable=False),
+    Column("user", String, nullable=False),
+)
+
+Index("asked_again_by_user", asked_again.c.team, asked_again.c.user, asked_again.c.at)
+
 usage = Table(
     "usage",
     schema,

@@ -14,18 +14,21 @@ from sqlalchemy import (
     and_,
     exists,
     func,
+    insert,
     or_,
     select,
     text,
     tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from bot.errors import AskedTooFast
 from bot.messages import Outcome, Question, Turn, TurnKey, UsageRecord
 from bot.store.ledger import ending, record_in
-from bot.store.schema import stored, turns
+from bot.store.schema import asked_again, stored, turns
 from bot.store.transactions import transaction, writing
 
 UNFINISHED = turns.c.finished_at.is_(None)
@@ -35,6 +38,8 @@ KEY = tuple_(turns.c.team, turns.c.channel, turns.c.ts)
 # were given up; of WISHES, "team:channel:ts" of a turn that was stopped or asked for again.
 NEWS = "llmbot_turns"
 WISHES = "llmbot_wishes"
+
+MINUTE = timedelta(minutes=1)
 
 # How many turns one replica takes over at a time, so that the living share those of the dead.
 TAKEN_AT_ONCE = 20
@@ -86,26 +91,10 @@ class Turns:
             return not await connection.scalar(_is_behind(turn))
 
     async def asked_before(self, turn: Turn, *, within: timedelta, most: int) -> list[datetime]:
-        """When the person's questions just before this one were accepted, the newest first.
-
-        Those that were refused do not count.
-        """
-        asked_at = turn.asked_at or turn.accepted_at
-        query = (
-            select(turns.c.accepted_at)
-            .where(
-                turns.c.team == turn.key.team,
-                turns.c.user == turn.user,
-                turns.c.accepted_at > stored(asked_at - within),
-                turns.c.place < turn.place,
-                turns.c.outcome.is_distinct_from("refused"),
-            )
-            .order_by(turns.c.accepted_at.desc())
-            .limit(most)
-        )
+        """When the person asked just before this question, the newest first, as `_lately` does."""
         async with transaction(self._engine) as connection:
-            found = list(await connection.scalars(query))
-        return [at.replace(tzinfo=UTC) for at in found]
+            since = turn.accepted_at - within
+            return await self._lately(connection, turn.key.team, turn.user, since, most, turn)
 
     async def mine(self, key: TurnKey) -> Turn | None:
         """That turn, if it is this process's and unfinished."""
@@ -176,28 +165,72 @@ class Turns:
                 await self._tell(connection, WISHES, str(key))
         return _turn(row) if row else None
 
-    async def ask_again(self, key: TurnKey, *, asked: int, is_continued: bool) -> Turn | None:
+    async def ask_again(
+        self, key: TurnKey, *, asked: int, is_continued: bool, by: str, most: int | None
+    ) -> Turn | None:
         """An answer is wanted anew. None where it was asked for since it had been ``asked`` for
         so often: the same wish, told twice.
 
         Where the turn was over, it is this owner's now, behind all that its thread still waits for.
+
+        :raises AskedTooFast: the person has asked ``most`` times within a minute.
         """
         async with transaction(writing(self._engine)) as connection:
             row = await self._locked(connection, key)
             if row is None or row.asked != asked:
                 return None
+            await self._count(connection, row.team, by, most)
             return await self._ask(connection, row, is_continued=is_continued)
 
-    async def correct(self, key: TurnKey, *, edited_ts: str, within: timedelta) -> Turn | None:
-        """The same for another wording. None where there is no such turn, it ended longer ago, or
-        this edit or a later one has been told before."""
+    async def correct(
+        self, key: TurnKey, *, edited_ts: str, within: timedelta, most: int | None
+    ) -> Turn | None:
+        """The same for another wording, of whoever asked. None where there is no such turn, it
+        ended longer ago, or this edit or a later one has been told before."""
         async with transaction(writing(self._engine)) as connection:
             row = await self._locked(connection, key)
             if row is None or (row.edited_ts or "") >= edited_ts:
                 return None
             if row.finished_at and row.finished_at < _now() - within:
                 return None
+            await self._count(connection, row.team, row.user, most)
             return await self._ask(connection, row, edited_ts=edited_ts)
+
+    async def _count(
+        self, connection: AsyncConnection, team: str, user: str, most: int | None
+    ) -> None:
+        now = datetime.now(UTC)
+        if most is not None:
+            before = await self._lately(connection, team, user, now - MINUTE, most)
+            if len(before) >= most:
+                raise AskedTooFast(most, before[-1])
+        row = {"at": stored(now), "team": team, "user": user}
+        await connection.execute(insert(asked_again).values(row))
+
+    async def _lately(
+        self,
+        connection: AsyncConnection,
+        team: str,
+        user: str,
+        since: datetime,
+        most: int,
+        turn: Turn | None = None,
+    ) -> list[datetime]:
+        """When somebody asked, or asked again, the newest first; perhaps only what came before a
+        turn of theirs. Questions that were refused do not count."""
+        whose = (turns.c.team == team, turns.c.user == user, turns.c.accepted_at > stored(since))
+        questions = select(turns.c.accepted_at.label("at")).where(
+            *whose, turns.c.outcome.is_distinct_from("refused")
+        )
+        again = select(asked_again.c.at).where(
+            asked_again.c.team == team, asked_again.c.user == user, asked_again.c.at > stored(since)
+        )
+        if turn:
+            questions = questions.where(turns.c.place < turn.place)
+            again = again.where(asked_again.c.at < stored(turn.accepted_at))
+        both = union_all(questions, again).subquery()
+        query = select(both.c.at).order_by(both.c.at.desc()).limit(most)
+        return [at.replace(tzinfo=UTC) for at in await connection.scalars(query)]
 
     async def _locked(self, connection: AsyncConnection, key: TurnKey) -> Row[Any] | None:
         query = select(turns).where(KEY.in_([key])).with_for_update()
@@ -305,8 +338,8 @@ class Turns:
         return update(turns).where(self._is_mine, KEY.in_(keys))
 
     def _inserting(self, row: dict[str, Any]) -> Any:
-        insert = postgresql.insert if self._is_postgres else sqlite.insert
-        return insert(turns).values(row).on_conflict_do_nothing().returning(turns)
+        inserting = postgresql.insert if self._is_postgres else sqlite.insert
+        return inserting(turns).values(row).on_conflict_do_nothing().returning(turns)
 
     def _last_place(self) -> ColumnElement[int]:
         """The one that a new turn would get."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -201,6 +202,16 @@ async def test_person_who_asks_slowly_enough_is_answered() -> None:
     house.before = [now - timedelta(seconds=seconds) for seconds in (1, 5, 60)]
 
     await house.admission(per_minute=3).admit(turn(accepted_at=now))
+
+
+async def test_question_that_is_asked_again_was_counted_when_that_was_wished() -> None:
+    now = datetime.now(UTC)
+    house = House(MEMBER)
+    house.before = [now] * 3
+
+    await house.admission(per_minute=3).admit(replace(turn(), asked=2))
+
+    assert house.whispers == []
 
 
 async def test_there_may_be_no_bound_on_the_pace() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from bot import control_views
 from bot.controls import CORRECTED_WITHIN, Controls
 from bot.draft import UNFINISHED, WHOLE, Part
 from bot.errands import Errands
-from bot.errors import AskerUnknown, SlackRefused, Unavailable
+from bot.errors import AskedTooFast, AskerUnknown, SlackRefused, Unavailable
 from bot.interactions import Press, Submission
 from bot.messages import DELETED, Question, Turn, TurnKey
 from bot.views import reply_message
@@ -33,6 +33,7 @@ class Records:
         self.turns = {turn.key: turn for turn in turns}
         self.written: list[tuple[str, Any]] = []
         self.is_away = False
+        self.hasty: set[str] = set()  # who have asked as often as they may
         self.loses: list[str] = []  # the answers to the next calls, which take effect
 
     async def find(self, key: TurnKey) -> Turn | None:
@@ -50,8 +51,11 @@ class Records:
         self.turns[key] = replace(self.turns[key], stopped_by=by)
         return self.turns[key]
 
-    async def ask_again(self, key: TurnKey, *, asked: int, is_continued: bool) -> Turn | None:
+    async def ask_again(
+        self, key: TurnKey, *, asked: int, is_continued: bool, by: str, most: int | None
+    ) -> Turn | None:
         self._reach()
+        self._pace(by, most)
         turn = self.turns[key]
         if turn.asked != asked:
             return None
@@ -63,14 +67,21 @@ class Records:
             raise AWAY
         return turn
 
-    async def correct(self, key: TurnKey, *, edited_ts: str, within: timedelta) -> Turn | None:
+    async def correct(
+        self, key: TurnKey, *, edited_ts: str, within: timedelta, most: int | None
+    ) -> Turn | None:
         self._reach()
         assert within == CORRECTED_WITHIN
         if key not in self.turns:
             return None
+        self._pace(self.turns[key].user, most)
         self.written.append(("correct", edited_ts))
         self.turns[key] = replace(self.turns[key], asked=self.turns[key].asked + 1)
         return self.turns[key]
+
+    def _pace(self, by: str, most: int | None) -> None:
+        if by in self.hasty:
+            raise AskedTooFast(most or 0, datetime.now(UTC) - timedelta(seconds=40))
 
     def _reach(self) -> None:
         if self.is_away:
@@ -102,6 +113,7 @@ class Scene:
             teller=self,
             modals=self,
             errands=self.errands,
+            per_minute=20,
         )
 
     def turn(self, key: TurnKey) -> Turn | None:
@@ -395,6 +407,35 @@ async def test_nobody_else_asks_for_it_again_but_an_admin(over: Scene) -> None:
     assert before == []
     assert over.told == [("UBEN", control_views.ADMINS_TOO)]
     assert len(over.asked) == 1
+
+
+@pytest.mark.parametrize("deed", ["retry", "regenerate", "continue"])
+@pytest.mark.parametrize("user", ["UANA", "UCHLOE"])
+async def test_whoever_presses_too_often_is_told_privately(
+    over: Scene, deed: str, user: str
+) -> None:
+    over.records.hasty.add(user)
+
+    await over.press(deed, user=user)
+
+    assert (over.records.written, over.asked) == ([], [])
+    ((who, sentence),) = over.told
+    assert who == user
+    assert sentence.startswith("I take 20 questions a minute from one person")
+    assert sentence.endswith("counts as well. Please press it again in 20 seconds.")
+
+
+async def test_whoever_edits_too_often_is_told_that_the_earlier_words_are_answered(
+    running: Scene,
+) -> None:
+    running.records.hasty.add("UANA")
+
+    await running.heed(Edit(ASKED, "1700000050.000000"))
+
+    assert (running.records.written, running.asked) == ([], [])
+    ((who, sentence),) = running.told
+    assert who == "UANA"
+    assert "stay with your earlier words" in sentence
 
 
 async def test_wish_that_cannot_be_written_down_is_not_acknowledged(over: Scene) -> None:

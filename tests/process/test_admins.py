@@ -512,6 +512,36 @@ async def test_person_who_asks_too_fast_is_told_privately_and_others_go_on(
         assert "Please ask it again in " in told
 
 
+async def test_person_who_asks_again_too_fast_is_told_and_the_answer_stays(
+    tmp_path: Path,
+) -> None:
+    async with bot(tmp_path, QUESTIONS_PER_MINUTE="3") as stage:
+        ts = await stage.ask("[[say Something]]", user=ANA)
+        place = stage.places[ts]
+
+        def offered(asked: int) -> str:
+            """The menu's value, once that is beneath the answer."""
+            found = re.search(rf"regenerate {asked} [\w:.]+", str(stage.thread(ts)))
+            return found[0] if found else ""
+
+        async def presses(user: str, asked: int) -> None:
+            value = await stage.slack.until(lambda: offered(asked))
+            reply = stage.thread(ts)[-1]["ts"]
+            await (await stage.slack.act(place, user, reply, "more", selected=value)).wait()
+
+        await presses(ANA, 1)
+        await presses(ANA, 2)
+        await presses(ANA, 3)
+        (told,) = await stage.slack.until(lambda: stage.slack.ephemerals(place, ANA))
+
+        assert "to ask for an answer again counts as well" in visible_text(told)
+        assert await stage.whole(ts) == "Something"
+        assert len(stage.model.requests) == 3
+        await presses(ADMIN, 3)
+        await stage.slack.until(lambda: offered(4))
+        assert stage.slack.ephemerals(place, ADMIN) == []
+
+
 async def test_named_admin_is_one(tmp_path: Path) -> None:
     async with bot(tmp_path, ADMIN_USERS="U0BEN") as stage:
         assert "Usage of this workspace" in await said(stage, "general", BEN, "usage")

@@ -2,20 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from bot.errors import AskedTooFast
 from bot.messages import DELETED, Outcome, Question, Turn, TurnKey, Usage, UsageRecord
 from bot.opinions import Tally
 from bot.settings import database_url
 from bot.store import Store, opened
-from bot.store.schema import turns
+from bot.store.schema import asked_again, turns
 from bot.usage import Selection
 from tests.postgres import Postgres
 
@@ -127,7 +127,7 @@ async def test_stop_survives_the_process_that_heard_of_it(url: str) -> None:
 async def test_turn_that_is_asked_for_again_is_unfinished_and_this_process_s(store: Store) -> None:
     turn = await answered(store, asked())
 
-    again = await store.turns.ask_again(turn.key, asked=1, is_continued=True)
+    again = await store.turns.ask_again(turn.key, asked=1, is_continued=True, by="UANA", most=None)
 
     assert again
     assert (again.asked, again.attempts, again.attempts_before) == (2, 1, 1)
@@ -140,7 +140,10 @@ async def test_turn_that_is_asked_for_again_is_unfinished_and_this_process_s(sto
 async def test_same_wish_told_twice_is_one(store: Store) -> None:
     turn = await answered(store, asked())
 
-    wishes = [store.turns.ask_again(turn.key, asked=1, is_continued=False) for _ in range(20)]
+    wishes = [
+        store.turns.ask_again(turn.key, asked=1, is_continued=False, by="UANA", most=None)
+        for _ in range(20)
+    ]
     answers = await asyncio.gather(*wishes)
 
     assert sum(answer is not None for answer in answers) == 1
@@ -150,8 +153,13 @@ async def test_same_wish_told_twice_is_one(store: Store) -> None:
 async def test_what_was_never_asked_is_not_asked_again(store: Store) -> None:
     key = asked().key
 
-    assert await store.turns.ask_again(key, asked=1, is_continued=False) is None
-    assert await store.turns.correct(key, edited_ts="1700000050.000000", within=MINUTE) is None
+    assert (
+        await store.turns.ask_again(key, asked=1, is_continued=False, by="UANA", most=None) is None
+    )
+    assert (
+        await store.turns.correct(key, edited_ts="1700000050.000000", within=MINUTE, most=None)
+        is None
+    )
     assert await store.turns.find(key) is None
 
 
@@ -161,7 +169,9 @@ async def test_it_comes_after_what_its_thread_waits_for_and_before_what_is_asked
     first = await answered(store, asked(1))
     second = await accepted(store, asked(2))
 
-    again = await store.turns.ask_again(first.key, asked=1, is_continued=False)
+    again = await store.turns.ask_again(
+        first.key, asked=1, is_continued=False, by="UANA", most=None
+    )
     third = await accepted(store, asked(3))
 
     assert again
@@ -178,7 +188,7 @@ async def test_stop_is_forgotten_when_it_is_asked_for_again(store: Store) -> Non
     await store.turns.stop(turn.key, "UANA")
     await store.turns.finish(turn, "stopped", None)
 
-    again = await store.turns.ask_again(turn.key, asked=1, is_continued=False)
+    again = await store.turns.ask_again(turn.key, asked=1, is_continued=False, by="UANA", most=None)
 
     assert again
     assert not again.is_stopped
@@ -186,7 +196,7 @@ async def test_stop_is_forgotten_when_it_is_asked_for_again(store: Store) -> Non
 
 async def test_each_time_it_is_asked_for_costs_a_record_of_its_own(store: Store) -> None:
     turn = await answered(store, asked())
-    again = await store.turns.ask_again(turn.key, asked=1, is_continued=False)
+    again = await store.turns.ask_again(turn.key, asked=1, is_continued=False, by="UANA", most=None)
     assert again
 
     await store.turns.begin(again, record(again, attempt=2))
@@ -200,7 +210,7 @@ async def test_attempt_that_was_never_begun_counts_if_it_was_recorded(store: Sto
     turn = await accepted(store, asked())
     await store.turns.finish(turn, "stopped", record(turn, outcome="stopped"))
 
-    again = await store.turns.ask_again(turn.key, asked=1, is_continued=False)
+    again = await store.turns.ask_again(turn.key, asked=1, is_continued=False, by="UANA", most=None)
 
     assert again
     assert again.attempts == 1
@@ -212,7 +222,7 @@ async def test_attempt_that_was_never_begun_counts_if_it_was_recorded(store: Sto
 async def test_turn_that_was_asked_for_again_meanwhile_is_not_finished(store: Store) -> None:
     turn = await accepted(store, asked())
     await store.turns.begin(turn, record(turn))
-    await store.turns.correct(turn.key, edited_ts="1700000050.000000", within=MINUTE)
+    await store.turns.correct(turn.key, edited_ts="1700000050.000000", within=MINUTE, most=None)
 
     again = await store.turns.finish(turn, "complete", record(turn))
 
@@ -228,7 +238,7 @@ async def test_turn_that_another_took_over_is_not_asked_again_here(store: Store,
     turn = await accepted(store, asked())
     async with opened(url) as other:
         await other.turns.take_all()
-        await other.turns.correct(turn.key, edited_ts="1700000050.000000", within=MINUTE)
+        await other.turns.correct(turn.key, edited_ts="1700000050.000000", within=MINUTE, most=None)
 
         assert await store.turns.finish(turn, "complete", record(turn)) is None
         assert (await store.ledger.whole()).answers == 0
@@ -240,7 +250,9 @@ async def test_turn_that_another_took_over_is_not_asked_again_here(store: Store,
 async def test_edit_keeps_an_unfinished_turn_s_place_and_owner(store: Store) -> None:
     turn = await accepted(store, asked())
 
-    corrected = await store.turns.correct(turn.key, edited_ts="1700000050.000000", within=MINUTE)
+    corrected = await store.turns.correct(
+        turn.key, edited_ts="1700000050.000000", within=MINUTE, most=None
+    )
 
     assert corrected
     assert (corrected.place, corrected.owner) == (turn.place, turn.owner)
@@ -251,10 +263,12 @@ async def test_edit_is_heard_once_though_it_is_told_in_several_events(store: Sto
     turn = await accepted(store, asked())
 
     answers = [
-        await store.turns.correct(turn.key, edited_ts=edited, within=MINUTE)
+        await store.turns.correct(turn.key, edited_ts=edited, within=MINUTE, most=None)
         for edited in ("1700000050.000000", "1700000050.000000", "1700000049.000000")
     ]
-    later = await store.turns.correct(turn.key, edited_ts="1700000051.000000", within=MINUTE)
+    later = await store.turns.correct(
+        turn.key, edited_ts="1700000051.000000", within=MINUTE, most=None
+    )
 
     assert [answer is not None for answer in answers] == [True, False, False]
     assert later
@@ -267,7 +281,9 @@ async def test_answer_that_ended_longer_ago_is_not_corrected(store: Store) -> No
     async with store.ledger._engine.begin() as connection:
         await connection.execute(update(turns).values(finished_at=long_ago))
 
-    late = await store.turns.correct(turn.key, edited_ts="1700000050.000000", within=MINUTE)
+    late = await store.turns.correct(
+        turn.key, edited_ts="1700000050.000000", within=MINUTE, most=None
+    )
 
     assert late is None
     assert (await found(store, turn.key)).is_finished
@@ -276,7 +292,9 @@ async def test_answer_that_ended_longer_ago_is_not_corrected(store: Store) -> No
 async def test_answer_that_ended_just_now_is_corrected(store: Store) -> None:
     turn = await answered(store, asked())
 
-    again = await store.turns.correct(turn.key, edited_ts="1700000050.000000", within=MINUTE)
+    again = await store.turns.correct(
+        turn.key, edited_ts="1700000050.000000", within=MINUTE, most=None
+    )
 
     assert again
     assert (again.is_finished, again.owner) == (False, store.turns.owner)
@@ -302,15 +320,57 @@ async def test_first_question_of_each_channel_is_known(store: Store) -> None:
     assert firsts == [True, False, True]
 
 
-async def test_rate_is_counted_from_when_it_was_asked_for_again(store: Store) -> None:
-    turn = await answered(store, asked(1))
-    await answered(store, asked(2))
-    again = await store.turns.ask_again(turn.key, asked=1, is_continued=False)
-    assert again
-    later = replace(again, asked_at=datetime.now(UTC) + timedelta(minutes=5))
+async def press(
+    store: Store, turn: Turn, *, asked_for: int = 1, most: int | None, by: str = "UANA"
+) -> Turn | None:
+    """Somebody wants that answer anew."""
+    return await store.turns.ask_again(
+        turn.key, asked=asked_for, is_continued=False, by=by, most=most
+    )
 
-    assert len(await store.turns.asked_before(again, within=MINUTE, most=10)) == 1
-    assert await store.turns.asked_before(later, within=MINUTE, most=10) == []
+
+async def test_what_is_asked_for_again_counts_as_a_question(store: Store) -> None:
+    first, second = await answered(store, asked(1)), await answered(store, asked(2))
+
+    for turn, number in ((first, 1), (first, 2), (second, 1)):
+        assert await press(store, turn, asked_for=number, most=5)
+    third = await answered(store, asked(3))
+
+    with pytest.raises(AskedTooFast) as refused:
+        await press(store, third, most=5)
+    with pytest.raises(AskedTooFast):
+        await store.turns.correct(second.key, edited_ts="1700000050.000000", within=MINUTE, most=5)
+
+    assert (refused.value.most, refused.value.first_at) == (5, second.accepted_at)
+    fourth = await accepted(store, asked(4))
+    assert len(await store.turns.asked_before(fourth, within=MINUTE, most=10)) == 6
+    assert await press(store, third, most=5, by="UADA")  # an admin, who has asked nothing yet
+
+
+async def test_what_was_asked_long_ago_does_not_count(store: Store) -> None:
+    turn = await answered(store, asked(1))
+    for number in (1, 2):
+        assert await press(store, turn, asked_for=number, most=3)
+    async with store._engine.begin() as connection:
+        long_ago = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=2)
+        await connection.execute(update(turns).values(accepted_at=long_ago))
+        await connection.execute(update(asked_again).values(at=long_ago))
+
+    assert await press(store, turn, asked_for=3, most=1)
+
+    await store.retention.prune(None, now=datetime.now(UTC) + timedelta(days=2))
+    async with store._engine.connect() as connection:
+        assert (await connection.execute(select(asked_again))).all() == []
+
+
+async def test_who_is_forgotten_has_asked_for_nothing_again(store: Store) -> None:
+    turn = await answered(store, asked(1, user="UGONE"))
+    await press(store, turn, most=None, by="UGONE")
+
+    await store.retention.forget("UGONE")
+
+    async with store._engine.connect() as connection:
+        assert (await connection.execute(select(asked_again))).all() == []
 
 
 # -- what people think
