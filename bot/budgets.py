@@ -29,7 +29,8 @@ NEAR = Decimal("0.8")  # the share of a limit from which on those concerned are 
 
 _SUBJECT = re.compile(r"<?[@#]?([CGDUW][A-Z0-9]{2,})(?:\|[^>]*)?>?")
 _AMOUNT = re.compile(
-    r"(?P<dollar>\$)?\s*(?P<number>\d[\d,_]*(?:\.\d+)?)\s*(?P<size>k|m|million)?\s*"
+    # A comma parts thousands: "1,5" may be one and a half, so it is nothing here.
+    r"(?P<dollar>\$)?\s*(?P<number>\d+(?:[,_]\d{3})*(?:\.\d+)?)\s*(?P<size>k|m|million)?\s*"
     r"(?P<unit>\$|usd|dollars?|tokens?)?\s*"
     r"(?:a|per|every|each|/)?\s*(?P<span>day|month|daily|monthly)",
     re.IGNORECASE,

@@ -42,7 +42,7 @@ LONGEST = 40  # characters of a period
 TEXT_BLOCK = 2_800
 TEXT_BLOCKS = 10
 
-REASONS = 5  # of people who found answers bad, the newest
+REASONS = 3  # of people who found answers bad, the newest
 
 ADMINS_ONLY = "Only admins see what others use."
 

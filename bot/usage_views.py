@@ -190,8 +190,8 @@ def _workspace(workspace: Workspace) -> Iterator[Json]:
     report = workspace.channels
     if not report.rows:
         yield section("Nobody has asked me anything in this time.")
-        yield from _opinions(workspace)
         yield from _limits(workspace)
+        yield from _opinions(workspace)
         return
     yield fields(*_cells(workspace))
     if len(workspace.days) > 1:
@@ -202,8 +202,8 @@ def _workspace(workspace: Workspace) -> Iterator[Json]:
         ("By model", _lines(_labelled(workspace.models, escape))),
     ):
         yield section("\n".join([f"*{title}*", *lines]))
-    yield from _opinions(workspace)
     yield from _limits(workspace)
+    yield from _opinions(workspace)
     yield from _footnotes(workspace.whole)
 
 

@@ -16,7 +16,7 @@ from bot.budgets import (
     resets_at,
     why_not,
 )
-from bot.commands import Refused
+from bot.commands import Refused, missing_database
 from bot.errors import BotError
 from bot.messages import plain_name
 from bot.report.table import aligned
@@ -66,7 +66,11 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> None:
-    print(asyncio.run(_said(options, ReportSettings.from_env(env))))
+    settings = ReportSettings.from_env(env)
+    if options.act is not _set and (missing := missing_database(settings)):
+        print(f"There are no budgets: there is no database {missing}.")
+        return
+    print(asyncio.run(_said(options, settings)))
 
 
 async def _said(options: argparse.Namespace, settings: ReportSettings) -> str:

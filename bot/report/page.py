@@ -341,7 +341,7 @@ def _top(
 
 
 def _opinions(report: Report) -> Markup:
-    """The share of good ones where most were given; all direct messages as one."""
+    """In all, and where most were given; all direct messages as one."""
     if report.tallies is None:
         return element("p", "That is not known of some people or models alone.")
     if not report.tallies:
@@ -357,10 +357,10 @@ def _opinions(report: Report) -> Markup:
             f"{share_in_words(tally.share)} good",
             f"{tally.good:,} good, {tally.bad:,} bad",
         )
-        for tally in ranked[:TOP]
+        for tally in ranked[:CHANNELS]
     ]
-    whole = element("p", f"{tally_in_words(tally_of(ranked)).capitalize()}.", class_="note")
-    return join([bars("Answers that people found good", items, most=1.0), whole])
+    whole = element("p", f"{tally_in_words(tally_of(ranked))}.")
+    return join([whole, bars("Answers that people found good", items, most=1.0)])
 
 
 def _most_judged(tally: Tally) -> tuple[int, str]:

@@ -38,7 +38,7 @@ SUMS = ("cost", "tokens", "unpriced")
 
 COARSE = 1_000  # of `bot.money.UNIT`s make one of those that the sums are in
 
-MOST_SHOWN = 10  # of those for whom limits for each hold
+MOST_SHOWN = 5  # of those for whom limits for each hold
 
 
 class Limits:

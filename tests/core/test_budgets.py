@@ -192,6 +192,9 @@ def test_budgets_are_read_as_people_write_them(text: str, words: str) -> None:
         ("-5 dollars a day", "is no budget"),
         ("5 euros a day", "is no budget"),
         ("1e9 dollars a day", "is no budget"),
+        ("1,5 dollars a day", "is no budget"),  # fifteen, or one and a half?
+        ("1.000,50 dollars a day", "is no budget"),
+        ("20,00 dollars a month", "is no budget"),
         ("0 a month", "dollars or tokens?"),  # what a shell makes of $50 a month
         ("$5 tokens a day", "dollars or tokens?"),
         ("1.5 tokens a day", "there are no parts of tokens"),

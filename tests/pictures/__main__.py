@@ -19,6 +19,11 @@ SCREEN = (1280, 800)
 PHONE = (390, 844)
 TALL = (1280, 1000)
 
+# The last message of a channel is longer than the screen.
+TO_ITS_BEGINNING = """
+document.querySelector("#messages .message:last-child").scrollIntoView({block: "start"})
+"""
+
 QUESTION = "@Bot where should we keep the state of our service? Compare, please, in a table."
 
 
@@ -36,10 +41,10 @@ def main() -> int:
         window.open(place.address)
         window.says("#bot-state", "is connected", within=30)
         _talk(place)
-        for take in (_light, _dark, _phone, _wire):
+        for take in (_light, _dark, _phone):
             _take(take, window, place)
         asyncio.run(history.write(place))
-        for take in (_budget, _usage, _home):
+        for take in (_budget, _usage, _home, _wire):
             _take(take, window, place)
         report.take(driver, Path(folder), FOLDER)
     return 0
@@ -108,7 +113,7 @@ def _wire(window: Window, place: Playground) -> None:
     window.look_at("general")
     window.open_drawer()
     window.press("20 people ask at once")
-    window.until(lambda: int(window.text("#crowd-summary").partition(" ")[0]) >= 10, within=60)
+    window.until(lambda: int(window.text("#crowd-summary").partition(" ")[0] or 0) >= 10, within=60)
 
 
 def _budget(window: Window, place: Playground) -> None:
@@ -134,9 +139,11 @@ def _usage(window: Window, place: Playground) -> None:
     window.look_at("random")
     window.write("/llm usage")
     window.message("Usage of this workspace")
+    window.run(TO_ITS_BEGINNING)
 
 
 def _home(window: Window, place: Playground) -> None:
+    window.resize(*TALL)
     window.prefer("dark")
     window.speak_as("Chloe")
     window.look_at("Bot")

@@ -2,19 +2,29 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 
 import psutil
 
 from bot.__main__ import LOCAL_PRICES
 from bot.messages import TurnKey, Usage, UsageRecord
 from bot.prices import Prices
-from bot.store import opened
+from bot.store import Store, opened
 from tests.browser.playground import Playground
 
 DAYS = 60
 
 # How much each of them asks, and where.
 PEOPLE = {"U0ANA": 5, "U0BEN": 3, "U0CHLOE": 2}
+REASONS = cycle(
+    (
+        "The table has the columns of last year.",
+        "It took the old policy from the thread, not the new one.",
+        "Right, but far too long.",
+        "The function does not run: `size` is never set.",
+    )
+)
+
 CHANNELS = {"C0GENERAL": 6, "C0RANDOM": 3, "": 2}  # "": direct messages
 
 
@@ -30,6 +40,16 @@ async def write(place: Playground) -> None:
             for number in range(count):
                 record = _record(chance, at, f"{1_600_000_000 + days_ago}.{number:06}")
                 await store.ledger.record(prices.priced(record))
+                if chance.random() < 0.15:
+                    await _judge(store, record.key, chance)
+
+
+async def _judge(store: Store, key: TurnKey, chance: random.Random) -> None:
+    """Somebody finds the answer good or bad, today; of the bad ones some say why."""
+    user, is_good = chance.choice(list(PEOPLE)), chance.random() < 0.85
+    await store.feedback.rate(key, attempt=1, user=user, is_good=is_good)
+    if not is_good and chance.random() < 0.4:
+        await store.feedback.explain(key, user=user, reason=next(REASONS))
 
 
 def _record(chance: random.Random, at: datetime, ts: str) -> UsageRecord:

@@ -45,6 +45,8 @@ PEOPLE = {
 MODELS = {"gpt-5.4-mini": 50, "claude-sonnet-5.5": 14, "gpt-4o-mini": 35, "llama-3.3-70b": 1}
 OUTCOMES: dict[Outcome, int] = {"complete": 93, "cut": 2, "stopped": 2, "failed": 3}
 
+JUDGED, GOOD = 0.04, 0.87  # shares of the answers, and of those
+
 # Of the pictures: a name, the screen and what the person's system prefers.
 TAKES = (("report-light", (1120, 1330), "light"), ("report-phone", (390, 844), "dark"))
 
@@ -69,9 +71,15 @@ async def _written(folder: Path) -> Path:
     async with LocalSlack() as slack:
         channels = {name: name and slack.workspace.add_channel(name) for name in CHANNELS}
         people = {name: slack.workspace.add_person(name) for name in PEOPLE}
+        opinions = random.Random(7)
         async with opened(database) as store:
             for record in _records(channels, people):
                 await store.ledger.record(known_prices().priced(record))
+                if opinions.random() < JUDGED:
+                    is_good = opinions.random() < GOOD
+                    await store.feedback.rate(
+                        record.key, attempt=1, user=record.user, is_good=is_good
+                    )
         env = {
             "DATABASE_URL": database,
             "SLACK_BOT_TOKEN": slack.bot_token,

@@ -317,6 +317,16 @@ async def test_budgets_are_set_listed_and_removed(folder: Path) -> None:
     assert len(changes.splitlines()) == 5
 
 
+@pytest.mark.parametrize("words", [(), ("changes",), ("remove", "workspace", "day")])
+async def test_where_there_is_no_database_there_are_no_budgets_and_none_is_made(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    status, said, _ = await bot(tmp_path, "budget", *words)
+
+    assert (status, said) == (0, "There are no budgets: there is no database bot.db.\n")
+    assert not (tmp_path / "bot.db").exists()  # noqa: ASYNC240 - one look
+
+
 async def test_what_is_no_budget_is_refused(folder: Path) -> None:
     async def refused(*words: str, **env: str) -> str:
         status, said, errors = await bot(folder, "budget", *words, **env)
