@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.periods import Period, months_back, offsets, period, zone_named
+from bot.periods import Period, days_between, months_back, offsets, period, zone_named
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -113,6 +113,30 @@ def test_a_day_without_a_midnight_begins_when_the_clocks_skip_it() -> None:
 
     assert day.since == datetime(2026, 4, 23, 22, tzinfo=UTC)
     assert day.until - day.since == timedelta(hours=23)
+
+
+@given(
+    zone=st.sampled_from(["UTC", "Europe/Berlin", "Africa/Cairo", "Pacific/Apia"]),
+    since=st.datetimes(datetime(2011, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
+    length=st.timedeltas(timedelta(), timedelta(days=40)),
+)
+def test_days_between_two_times_leave_no_gap(zone: str, since: datetime, length: timedelta) -> None:
+    there, until = ZoneInfo(zone), since + length
+
+    days = days_between(since, until, there, most=50)
+
+    ends = [since, *(end for _, _, end in days)]
+    assert ends[-1] == until
+    assert [start for _, start, _ in days] == ends[:-1]
+    assert all(day == start.astimezone(there).date() for day, start, _ in days)
+    assert len({day for day, _, _ in days}) == len(days)
+
+
+def test_too_many_days_are_none() -> None:
+    year = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+
+    assert days_between(*year, UTC, most=100) == []
+    assert len(days_between(*year, UTC, most=365)) == 365
 
 
 def test_offsets_change_when_the_clocks_do() -> None:

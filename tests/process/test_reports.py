@@ -324,7 +324,7 @@ async def test_where_there_is_no_database_there_are_no_budgets_and_none_is_made(
     status, said, _ = await bot(tmp_path, "budget", *words)
 
     assert (status, said) == (0, "There are no budgets: there is no database bot.db.\n")
-    assert not (tmp_path / "bot.db").exists()  # noqa: ASYNC240 - one look
+    assert not (tmp_path / "bot.db").exists()
 
 
 async def test_what_is_no_budget_is_refused(folder: Path) -> None:

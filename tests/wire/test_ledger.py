@@ -19,7 +19,7 @@ from bot.budgets import EACH, Limit, Subject, Use
 from bot.messages import Outcome, Question, TurnKey, Usage, UsageRecord
 from bot.settings import database_url
 from bot.store import Store, opened
-from bot.usage import Selection, Total
+from bot.usage import By, Selection, Total
 from tests.postgres import Postgres
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -273,6 +273,52 @@ async def test_a_day_is_that_of_the_zone(store: Store, scribe: Scribe) -> None:
 
     answers = {group[0]: total.answers for group, total in totals.items()}
     assert answers == {"2026-10-24": 1, "2026-10-25": 4, "2026-10-26": 1}
+
+
+@pytest.mark.parametrize("days", [10, 200])  # few are summed one by one, many in one go
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Africa/Cairo", "Asia/Kathmandu"])
+async def test_days_of_a_period_are_the_same_however_long_it_is(
+    store: Store, scribe: Scribe, zone: str, days: int
+) -> None:
+    """Over a night in which clocks are changed, in the zones in which they are."""
+    there, first = ZoneInfo(zone), datetime(2026, 10, 24, 10, 17, 3, 999_999, tzinfo=UTC)
+    since, until = first + timedelta(hours=5), first + timedelta(days=days)
+    times = [first + timedelta(hours=hours) for hours in range(0, 240, 5)]
+    times += [since - timedelta(microseconds=1), until, until - timedelta(microseconds=1)]
+    for at in times:
+        await scribe.note(at, cost=Decimal("0.1"), user="U2" if at.hour % 2 else "U1")
+    period = Selection(since, until, users=("U1",), zone=there)
+
+    totals = by_group(await store.ledger.totals(("day",), period))
+
+    own = [at for at in times if since <= at < until and not at.hour % 2]
+    expected = Counter((f"{at.astimezone(there):%Y-%m-%d}",) for at in own)
+    assert {group: total.answers for group, total in totals.items()} == expected
+    assert {group: total.cost for group, total in totals.items()} == {
+        group: count * Decimal("0.1") for group, count in expected.items()
+    }
+
+
+@pytest.mark.parametrize("by", [(), ("channel",), ("day", "user")])
+async def test_little_detail_is_the_same_but_for_what_is_not_counted(
+    store: Store, scribe: Scribe, by: tuple[By, ...]
+) -> None:
+    await three_days(scribe)
+
+    whole = by_group(await store.ledger.totals(by, detail="waited"))
+    ended = by_group(await store.ledger.totals(by, detail="ended"))
+    used = by_group(await store.ledger.totals(by, detail="used"))
+
+    for group, total in whole.items():
+        assert ended[group] == replace(total, waits=0, seconds_waited=0)
+        assert used[group] == Total(
+            answers=total.answers,
+            others=total.others,
+            unreported=total.unreported,
+            unpriced=total.unpriced,
+            usage=Usage(total.usage.input_tokens, None, total.usage.output_tokens, None),
+            cost=total.cost,
+        )
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns", "Pacific/Kiritimati"])
