@@ -37,6 +37,7 @@ from bot.store import Membership, Store, opened
 from bot.turnstile import Turnstile
 from bot.usage_desk import UsageDesk
 from bot.usage_views import PERIOD, SHEET
+from bot.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -219,17 +220,25 @@ async def _start(
     )
     files = FileReader(downloads.fetch, Sandbox().parse)
     stack.push_async_callback(files.close)
-    responder = Responder(
+    writer = Writer(
         bot=identity,
         chat=chat,
         model=model,
         files=files,
         turns=store.turns,
         admission=admission,
-        turnstile=turnstile,
-        prices=settings.prices,
         instructions=settings.system_prompt,
         context_tokens=settings.openai_context_tokens,
+    )
+    responder = Responder(
+        bot=identity,
+        chat=chat,
+        writer=writer,
+        turns=store.turns,
+        admission=admission,
+        turnstile=turnstile,
+        prices=settings.prices,
+        errands=errands,
     )
     queue = Queue(store.turns, responder, _whisper(chat), at_once=settings.max_concurrent_answers)
     surfaces = slack.Surfaces(client)

@@ -152,7 +152,7 @@ async def name_of(client: AsyncWebClient, id: str) -> str | None:
 
 
 class SlackChat:
-    """Fits the protocols `bot.responder.Chat` and `bot.reply.ReplyChat`."""
+    """Fits the protocols `bot.writer.Chat` and `bot.reply.ReplyChat`."""
 
     def __init__(
         self, client: AsyncWebClient, bot: Identity, *, shares: Shares | None = None

@@ -14,8 +14,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
+from bot.errands import Errands
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
 from bot.files import Reading
 from bot.messages import (
@@ -30,6 +31,11 @@ from bot.messages import (
     Usage,
     UsageRecord,
 )
+from bot.pacing import Limits, Pacer
+from bot.prices import Prices
+from bot.responder import Responder
+from bot.turnstile import Turnstile
+from bot.writer import Writer
 
 BOT = Identity(team="T1", user="UBOT", bot_id="B1", name="Robo")
 USAGE = Usage(input_tokens=100, cached_tokens=0, output_tokens=20, reasoning_tokens=0)
@@ -348,6 +354,45 @@ class FakeAdmission:
         self.asked.append(turn)
         if self._errors and (error := self._errors.pop(0)):
             raise error
+
+
+Answering = TypeVar("Answering", bound=Responder)
+
+
+def wired(
+    chat: Any,
+    model: Any,
+    turns: Any,
+    *,
+    of: type[Answering] = Responder,  # type: ignore[assignment]
+    admission: FakeAdmission | None = None,
+    prices: Prices | None = None,
+    limits: Limits | None = None,
+    context_tokens: int = 4_000,
+    files: FakeFiles | None = None,
+) -> Answering:
+    """A responder whose work beside the answers is as easily found as its turnstile."""
+    admission = admission or FakeAdmission()
+    writer = Writer(
+        bot=BOT,
+        chat=chat,
+        model=model,
+        files=files or FakeFiles(),
+        turns=turns,
+        admission=admission,
+        instructions="Be kind.",
+        context_tokens=context_tokens,
+    )
+    return of(
+        bot=BOT,
+        chat=chat,
+        writer=writer,
+        turns=turns,
+        admission=admission,
+        turnstile=Turnstile(Pacer(limits)),
+        prices=prices or Prices(()),
+        errands=Errands(),
+    )
 
 
 def shown(message: dict[str, Any]) -> str:

@@ -20,23 +20,19 @@ from bot.cut import join
 from bot.draft import Part
 from bot.errors import Interrupted, RateLimited, SlackRefused, StreamBroken, Unavailable
 from bot.messages import ChatMessage, Delta, Outcome, Turn, Usage, UsageRecord
-from bot.pacing import Limits, Pacer
-from bot.prices import Prices
+from bot.pacing import Limits
 from bot.responder import Responder
 from bot.standing import MOST_ATTEMPTS, OLDEST
-from bot.turnstile import Turnstile
 from tests.conftest import VirtualTimeLoop
 from tests.core.fakes import (
-    BOT,
     LOST,
     USAGE,
-    FakeAdmission,
     FakeChat,
-    FakeFiles,
     FakeModel,
     FakeTurns,
     question,
     turn_of,
+    wired,
 )
 
 WORDS = "Because the moon pulls the sea. "
@@ -75,18 +71,7 @@ def left(**values: Any) -> Turn:
 def responder(
     model: FakeModel, chat: FakeChat, turns: FakeTurns, *, limits: Limits | None = None
 ) -> Responder:
-    return Responder(
-        bot=BOT,
-        chat=chat,
-        model=model,
-        turns=turns,
-        admission=FakeAdmission(),
-        files=FakeFiles(),
-        prices=Prices(()),
-        turnstile=Turnstile(Pacer(limits)),
-        instructions="Be kind.",
-        context_tokens=4_000,
-    )
+    return wired(chat, model, turns, limits=limits)
 
 
 async def resumed(
@@ -810,21 +795,14 @@ class World:
         attempts = max((record.attempt for record in self.turns.begun), default=0)
         is_fresh = not self.sent
         process = Process(dies_at)
-        answering = Responder(
-            bot=BOT,
-            chat=Wire(self, process, self.chat),  # type: ignore[arg-type]
-            model=WiredModel(process, self.model),
-            turns=Wire(self, process, self.turns),  # type: ignore[arg-type]
-            admission=FakeAdmission(),
-            files=FakeFiles(),
-            prices=Prices(()),
-            turnstile=Turnstile(Pacer()),
-            instructions="Be kind.",
-            context_tokens=4_000,
+        responder: Responder = wired(
+            Wire(self, process, self.chat),
+            WiredModel(process, self.model),
+            Wire(self, process, self.turns),
         )
         before = asyncio.all_tasks()
         turn = turn_of(ASKED) if is_fresh else left(attempts=attempts)
-        task = asyncio.create_task(answering.answer(turn, ASKED if is_fresh else None))
+        task = asyncio.create_task(responder.answer(turn, ASKED if is_fresh else None))
         death = asyncio.create_task(process.death.wait())
         within = None if dropped_after == inf else dropped_after
         await asyncio.wait({task, death}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
