@@ -15,6 +15,7 @@ from bot.admission import Admission, Rules
 from bot.app import Intake, bolt_app
 from bot.budget_desk import BudgetDesk
 from bot.budget_views import BUDGETS, REMOVE, WHOM, refused_modal
+from bot.carryover import CarryOver
 from bot.control_views import CONTINUE, MORE, RATE, REASON, RETRY, STOP, reason_notice
 from bot.controls import Controls
 from bot.desk import Desk, Form, Routes
@@ -204,7 +205,11 @@ async def _start(
     shares = store.shares(identity.team)
     chat = slack.SlackChat(client, identity, shares=shares)
     stack.push_async_callback(chat.close)
-    turnstile = Turnstile(Pacer(Limits(burst=settings.slack_burst)), shares)
+    pacer = Pacer(Limits(burst=settings.slack_burst))
+    if calls_left := store.calls_left(identity.team):
+        carryover = CarryOver(chat.budgets | pacer.budgets, calls_left)
+        await stack.enter_async_context(carryover.kept())
+    turnstile = Turnstile(pacer, shares)
     errands, people = Errands(), People(chat, admins=settings.admin_users)
     stack.push_async_callback(errands.abandon)
     admission = Admission(
