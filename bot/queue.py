@@ -317,7 +317,7 @@ class Queue:
     async def _room(self, entry: _Entry, held: AsyncExitStack) -> None:
         self._before_room[entry.turn.key] = None
         try:
-            if entry.turn.attempts_now >= SUSPECT:
+            if entry.turn.attempts_lost >= SUSPECT:
                 await held.enter_async_context(self._suspects)
             await held.enter_async_context(self._rooms)
         finally:

@@ -312,6 +312,22 @@ async def test_questions_of_one_thread_are_answered_one_after_the_other_by_whoev
     assert all(before and before <= after for before, after in zip(ended, begun[1:], strict=False))
 
 
+async def test_process_that_starts_while_the_database_is_away_waits_for_it(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    if not postgres.is_ours:
+        pytest.skip("The server is not ours to stop.")
+    async with postgres.database() as url, bots(url, tmp_path) as place:
+        await asyncio.to_thread(postgres.stop)
+        bot = await place.stack.enter_async_context(started(place.env, folder=tmp_path))
+        await bot.says("database.away")
+        await asyncio.to_thread(postgres.start)
+        await bot.says("bot.started")
+        ts = await place.ask(f"at last [[tokens {TOKENS}]]")
+
+        assert (await place.whole(ts)).split() == WORDS
+
+
 @pytest.mark.parametrize("loss", ["sessions cut", "server restarted", "server crashed"])
 async def test_answers_go_on_when_the_database_is_back(
     four: Bots, postgres: Postgres, loss: str
