@@ -30,6 +30,7 @@ from tests.core.fakes import (
     FakeChat,
     FakeModel,
     FakeTurns,
+    Limit,
     question,
     turn_of,
     wired,
@@ -162,6 +163,20 @@ async def test_whole_reply_whose_surplus_cannot_be_deleted_is_finished_all_the_s
 
     assert chat.screen == [WORDS, f"[{views.SUPERSEDED}]"]
     assert turns.finished == {ASKED.key: "complete"}
+
+
+async def test_edits_of_what_cannot_be_deleted_keep_to_the_budget() -> None:
+    chat = chat_with(WORDS, is_last=True, limits={"update": Limit(2)})
+    for number in range(1, 4):
+        put(chat, Part("older, and longer"), number)
+    chat.errors["delete"] = [SlackRefused("chat.delete", "cant_delete_message")] * 3
+
+    await responder(FakeModel([MORE]), chat, FakeTurns(), limits=Limits(updates=2)).answer(
+        left(), None
+    )
+
+    assert chat.screen == [WORDS, *[f"[{views.SUPERSEDED}]"] * 3]
+    assert len(chat.times("update")) == 3  # none was refused
 
 
 # -- found half
