@@ -170,7 +170,7 @@ class OpenAIModel:
         await self._client.close()
 
     async def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
-        """The answer as it is written; see `bot.responder.Model`."""
+        """The answer as it is written; see `bot.writer.Model`."""
         body = [_on_the_wire(message) for message in messages]
         while True:
             options = dict(self._options)

@@ -30,7 +30,7 @@ LASTING = frozenset(
 
 
 class FileReader:
-    """Fits the protocol `bot.responder.Files`. ``memory`` is in bytes, ``within`` in seconds."""
+    """Fits the protocol `bot.writer.Files`. ``memory`` is in bytes, ``within`` in seconds."""
 
     def __init__(
         self, fetch: Fetch, parse: Parse, *, memory: int = MEMORY, within: float = WITHIN

@@ -2,125 +2,56 @@
 
 import asyncio
 import logging
-from collections.abc import (
-    AsyncGenerator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Iterable,
-    Mapping,
-    Sequence,
-)
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
-from bot import history, views
+from bot import views
 from bot.control_views import stopped
 from bot.cut import join, until_seam
-from bot.draft import UNFINISHED, WHOLE, Draft
+from bot.draft import UNFINISHED, WHOLE
+from bot.errands import Errands
 from bot.errors import (
     BotError,
-    EmptyAnswer,
-    ImagesRefused,
     Interrupted,
-    NothingAsked,
     QuestionGone,
-    QuestionTooLong,
     RefusedPrivately,
     SlackRefused,
     Stopped,
     ThreadUnreadable,
     Transient,
 )
-from bot.files import Attached, Reading
-from bot.gate import SPOKEN_SUBTYPES, blank_question, is_wordless, question_in
+from bot.gate import blank_question, is_wordless
 from bot.logs import broke, event
 from bot.messages import (
     DELETED,
-    ChatMessage,
-    Delta,
-    File,
     Identity,
     Outcome,
     Question,
     Turn,
     TurnKey,
-    Usage,
     UsageRecord,
     plain_name,
 )
 from bot.meter import Meter
 from bot.prices import Prices
-from bot.prompt import Prompt, TokenEstimate, files_that_fit, fit, system_message
-from bot.reply import Reply, ReplyChat
-from bot.retries import OnWait, ask_again, read_again, until_it_lands, until_recorded
+from bot.reply import Reply
+from bot.retries import until_it_lands, until_recorded
 from bot.sign import Signs
 from bot.standing import Standing, hopeless, is_too_old, standing
 from bot.turnstile import Closed, Turnstile
+from bot.writer import Admission, Answer, Asked, Begun, Chat, Thread, Writer
 
 log = logging.getLogger(__name__)
 
-Thread = Sequence[Mapping[str, Any]]  # its messages as Slack gives them
 
-# Seconds. A shorter wait is over before its reader has understood the sentence about it.
-NOTICEABLE = 2.0
-
-Asked = tuple[Turn, Question | None]
-
-
-class Chat(ReplyChat, Protocol):
-    async def thread(self, channel: str, thread_ts: str) -> list[dict[str, Any]]:
-        """All messages of a thread as Slack gives them, oldest first, with their metadata."""
-
-    async def names(self, users: Iterable[str]) -> dict[str, str]:
-        """The display names of those whose name can be had. Raises nothing."""
-
-    def known_name(self, user: str) -> str | None:
-        """The display name, if it was looked up already."""
-
-
-class Model(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def sees(self) -> bool:
-        """Whether it takes images, as far as that is known."""
-
-    def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
-        """The answer as it is written; `Usage` at its end, where the server reports it.
-
-        :raises Transient: it may work when asked again.
-        :raises ModelError: it will not; `CutAtTokenLimit` and `ContentFiltered` after the text.
-        """
-
-
-class Files(Protocol):
-    async def read(
-        self, files: Sequence[File], on_reading: Callable[[str], None]
-    ) -> Mapping[str, Reading]:
-        """What is in each, by id, within a time limit. Raises nothing.
-
-        ``on_reading`` hears which files one has to wait for.
-        """
-
-
-class Admission(Protocol):
-    async def admit(self, turn: Turn) -> None:
-        """Returns where the model may be asked.
-
-        :raises RefusedPrivately: it may not, and the person has been told.
-        :raises BotError: it may not, as the thread is to say.
-        """
-
-
-class Turns(Protocol):
+class Turns(Begun, Protocol):
     """The record of turns. Every call may raise `Transient`."""
 
-    async def begin(self, turn: Turn, record: UsageRecord) -> None:
-        """Counts an attempt; the record is what it takes at least, should this process die."""
+    async def take_up(self, turn: Turn) -> None:
+        """Counts an attempt before anything of its thread is opened: a process may have died of
+        that."""
 
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         """The ``ts`` of the reply's messages as they stand now."""
@@ -138,36 +69,6 @@ class Turns(Protocol):
         """Whoever takes the turn goes on with it."""
 
 
-@dataclass(eq=False, slots=True)
-class _Answer:
-    """An answer under way: what it is to, what there is of it, and what it takes."""
-
-    turn: Turn
-    question: Question | None  # None: it has to be read in the thread
-    meter: Meter
-    reply: Reply
-    draft: Draft = field(default_factory=Draft)
-    thread: Thread | None = None  # None: it has to be read
-    writing: asyncio.Task[None] | None = None
-    is_admitted: bool = False  # the model may be asked
-    again: Asked | None = None  # what is asked in its place
-
-    @property
-    def key(self) -> TurnKey:
-        return self.turn.key
-
-
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """What a prompt is made of, before it is known how much of it fits."""
-
-    question: Question
-    system: ChatMessage
-    thread: Thread
-    names: dict[str, str]
-    attached: Attached
-
-
 class Responder:
     """Answers questions, each in its own task."""
 
@@ -176,29 +77,23 @@ class Responder:
         *,
         bot: Identity,
         chat: Chat,
-        model: Model,
-        files: Files,
+        writer: Writer,
         turns: Turns,
         admission: Admission,
         turnstile: Turnstile,
         prices: Prices,
-        instructions: str,
-        context_tokens: int,
+        errands: Errands,
     ) -> None:
         self._bot = bot
         self._chat = chat
-        self._model = model
-        self._files = files
+        self._writer = writer
         self._turns = turns
         self._admission = admission
         self._turnstile = turnstile
         self._prices = prices
-        self._instructions = instructions
-        self._context_tokens = context_tokens
-        self._estimate = TokenEstimate()
+        self._errands = errands
         self._signs = Signs()
-        self._answers: dict[TurnKey, _Answer] = {}
-        self._beside: set[asyncio.Task[None]] = set()
+        self._answers: dict[TurnKey, Answer] = {}
         self._is_interrupted = False
 
     async def answer(self, turn: Turn, question: Question | None) -> Asked | None:
@@ -242,7 +137,7 @@ class Responder:
             if answer.writing:
                 answer.writing.cancel()
 
-    def _new(self, turn: Turn, question: Question | None) -> _Answer:
+    def _new(self, turn: Turn, question: Question | None) -> Answer:
         reply = Reply(
             question or blank_question(turn),
             self._chat,
@@ -251,12 +146,12 @@ class Responder:
             asked=turn.asked,
             on_messages=lambda messages: self._note(turn.key, messages),
         )
-        return _Answer(turn, question, self._meter(turn), reply)
+        return Answer(turn, question, self._meter(turn), reply)
 
     def _meter(self, turn: Turn) -> Meter:
-        return Meter(turn, self._model.name, self._prices, _now())
+        return Meter(turn, self._writer.model, self._prices, _now())
 
-    async def _answer(self, answer: _Answer) -> None:
+    async def _answer(self, answer: Answer) -> None:
         draft, question = answer.draft, answer.question
         if not draft.ended and question and is_wordless(question, self._bot):
             draft.end(views.wordless(question))
@@ -268,6 +163,8 @@ class Responder:
                 await self._show(answer.reply.follow(draft), answer)
             await self._close(answer, None)
             return
+        if answer.turn.is_resumed:
+            await until_recorded(lambda: self._turns.take_up(answer.turn))
         draft.restart()
         writing = self._begin_writing(answer)
         try:
@@ -279,7 +176,7 @@ class Responder:
             ended = answer.reply.whole_at or _now()
             await self._close(answer, answer.meter.record(ended=ended))
 
-    async def _refusal(self, answer: _Answer) -> BotError | None:
+    async def _refusal(self, answer: Answer) -> BotError | None:
         """Why the model is not to be asked; None where it is. What has begun may end."""
         turn = answer.turn
         if not (answer.is_admitted or turn.attempts_now):
@@ -292,7 +189,7 @@ class Responder:
 
     # -- a turn that was begun before
 
-    async def _resume(self, answer: _Answer) -> None:
+    async def _resume(self, answer: Answer) -> None:
         turn = answer.turn
         event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts, begun=turn.attempts)
         found, error = await self._find(answer)
@@ -306,7 +203,7 @@ class Responder:
         else:  # nothing stands there, and nothing is to come
             await self._finish(answer, "stopped", None)
 
-    async def _find(self, answer: _Answer) -> tuple[Standing, BotError | None]:
+    async def _find(self, answer: Answer) -> tuple[Standing, BotError | None]:
         """What stands of it; and why there is no point in going on, if there is none."""
         turn = answer.turn
         try:
@@ -334,7 +231,7 @@ class Responder:
                 if is_too_old(turn, datetime.now(UTC)):
                     raise
 
-    def _take_up(self, answer: _Answer, found: Standing, error: BotError | None) -> None:
+    def _take_up(self, answer: Answer, found: Standing, error: BotError | None) -> None:
         """What people already see is what the draft begins with."""
         draft, text = answer.draft, join([message.text for message in found.reply])
         answer.question, answer.thread = answer.question or found.question, found.thread
@@ -352,164 +249,14 @@ class Responder:
 
     # -- the model's side
 
-    def _begin_writing(self, answer: _Answer) -> asyncio.Task[None]:
-        writing = answer.writing = asyncio.create_task(self._write(answer))
+    def _begin_writing(self, answer: Answer) -> asyncio.Task[None]:
+        writing = answer.writing = asyncio.create_task(self._writer.write(answer))
         writing.add_done_callback(lambda task: self._end(task, answer))
         if self._is_interrupted or answer.turn.is_stopped or answer.again:
             writing.cancel()
         return writing
 
-    async def _write(self, answer: _Answer) -> None:
-        draft, reply = answer.draft, answer.reply
-
-        def tell(error: Transient, seconds: float) -> None:
-            if seconds >= NOTICEABLE:
-                reply.tell(draft, f"{error.waiting}, next try in {int(seconds)} s")
-
-        def tell_slow() -> None:
-            if not draft.waiting:
-                reply.tell(draft, "Slack is slow to show this thread")
-
-        slow = asyncio.get_running_loop().call_later(NOTICEABLE, tell_slow)
-        try:
-            question = await self._question(answer, tell)
-            thread = await self._thread(question, answer.thread, tell)
-        finally:
-            slow.cancel()
-        if draft.waiting:
-            reply.tell(draft, "")
-        material = await self._material(question, thread, reply)
-        prompt = self._fit(material, self._context_tokens, draft.kept)
-        begun = asyncio.create_task(self._begin(answer.meter, prompt))
-        try:
-            try:
-                await self._stream(prompt, answer, tell, begun)
-            except ImagesRefused:
-                material = replace(material, attached=material.attached.unseen())
-                prompt = self._fit(material, self._context_tokens, draft.kept)
-                await self._stream(prompt, answer, tell, begun)
-        except QuestionTooLong:  # for this model, or our estimate was too low
-            prompt = self._fit(material, prompt.tokens // 2, draft.kept)
-            await self._stream(prompt, answer, tell, begun)
-        finally:
-            begun.cancel()  # where nothing came; the end says all that it would
-            await asyncio.gather(begun, return_exceptions=True)
-        if draft.is_blank:
-            raise EmptyAnswer
-
-    async def _begin(self, meter: Meter, prompt: Prompt) -> None:
-        record = meter.foreboding(prompt.tokens)
-        await until_recorded(lambda: self._turns.begin(meter.turn, record))
-
-    async def _question(self, answer: _Answer, on_wait: OnWait) -> Question:
-        """What is asked, if it may be: another process may have been told of other words."""
-        question = answer.question
-        if question is None:
-            answer.thread = await self._read_thread(blank_question(answer.turn), on_wait)
-            question = _wording(answer.thread, answer.turn)
-        if is_wordless(question, self._bot):
-            raise NothingAsked(views.wordless(question))
-        if not answer.is_admitted:
-            await self._admission.admit(answer.turn)
-        return question
-
-    async def _thread(self, question: Question, thread: Thread | None, on_wait: OnWait) -> Thread:
-        if question.opens_thread:
-            return []
-        return await self._read_thread(question, on_wait) if thread is None else thread
-
-    async def _material(self, question: Question, thread: Thread, reply: Reply) -> _Material:
-        """What is said and attached in the thread, with the names of those who speak."""
-        people = history.people(thread, question, self._bot)
-        found, attached = await asyncio.gather(
-            self._chat.names(people),
-            self._read_files(history.files_in(thread, question, self._bot), reply),
-        )
-        names = history.unique_names(found, self._bot)
-        system = system_message(
-            self._instructions,
-            question,
-            bot=self._bot.name,
-            user=names.get(question.user, question.user),
-            today=datetime.now(UTC).date(),
-        )
-        return _Material(question, system, thread, names, attached)
-
-    async def _read_files(self, attached: Attached, reply: Reply) -> Attached:
-        if not attached.wanted:
-            return attached
-        readings = await self._files.read(attached.wanted, reply.tell_reading)
-        reply.tell_reading("")
-        return attached.with_readings(readings)
-
-    async def _read_thread(self, question: Question, on_wait: OnWait) -> Thread:
-        try:
-            return await read_again(
-                lambda: self._chat.thread(question.channel, question.thread_ts), on_wait
-            )
-        except SlackRefused as error:
-            if error.code == "thread_not_found":  # its root was deleted
-                return []
-            raise ThreadUnreadable(str(error)) from error
-
-    def _fit(self, material: _Material, budget: int, written: str) -> Prompt:
-        """The system prompt and the thread, the question last, within so many tokens.
-
-        What is ``written`` of the answer, if it is to go on, is in them.
-        """
-        attached = material.attached if self._model.sees else material.attached.unseen()
-        attached = files_that_fit(attached, budget=budget, estimate=self._estimate)
-        spoken = history.chat_messages(
-            material.thread, material.question, self._bot, material.names, attached
-        )
-        prompt = fit(
-            material.system, spoken, budget=budget, estimate=self._estimate, written=written
-        )
-        return replace(prompt, about_files=tuple(attached.notes))
-
-    async def _stream(
-        self,
-        prompt: Prompt,
-        answer: _Answer,
-        on_wait: OnWait,
-        begun: asyncio.Task[None],
-    ) -> None:
-        draft, reply, meter = answer.draft, answer.reply, answer.meter
-
-        async def attempt() -> None:
-            meter.requests += 1
-            if draft.waiting:
-                reply.tell(draft, "")
-            draft.restart()
-            draft.notes = prompt.notes
-            is_reported = True  # as far as there is anything to report
-            try:
-                async with aclosing(self._model.stream(prompt.messages)) as pieces:
-                    async for piece in pieces:
-                        if isinstance(piece, Delta):
-                            await begun
-                            meter.saw_delta()
-                            is_reported = False
-                            draft.push(piece.text)
-                            if draft.waiting:
-                                reply.tell(draft, "")
-                            reply.wake()
-                        else:
-                            is_reported = True
-                            self._learn(prompt, piece)
-                            meter.add(piece)
-            finally:
-                if not is_reported:
-                    tokens = self._estimate.of(draft.newest)
-                    meter.estimate(input_tokens=prompt.tokens, output_tokens=tokens)
-
-        await ask_again(attempt, on_wait)
-
-    def _learn(self, prompt: Prompt, usage: Usage) -> None:
-        if usage.input_tokens is not None and not prompt.has_images:
-            self._estimate.learn(estimated=prompt.tokens, reported=usage.input_tokens)
-
-    def _end(self, task: asyncio.Task[None], answer: _Answer) -> None:
+    def _end(self, task: asyncio.Task[None], answer: Answer) -> None:
         """Whatever ended the writing, the draft ends, and says why if it is not whole; except
         where it only gives way to another."""
         error = None if task.cancelled() else task.exception()
@@ -530,14 +277,14 @@ class Responder:
             answer.draft.pause(Interrupted.sentence)
         answer.reply.hurry()
 
-    def _end_whole(self, answer: _Answer) -> None:
+    def _end_whole(self, answer: Answer) -> None:
         draft = answer.draft
         answer.meter.outcome = "complete"
         if answer.turn.is_first and answer.key.channel.startswith("D"):  # once to each person
             draft.notes = [*draft.notes, views.MAY_BE_WRONG]
         draft.end(offers=WHOLE)
 
-    def _end_early(self, answer: _Answer, error: BotError) -> None:
+    def _end_early(self, answer: Answer, error: BotError) -> None:
         answer.meter.outcome = error.outcome
         is_private = isinstance(error, RefusedPrivately)
         if (is_private or isinstance(error, QuestionGone)) and not answer.reply.stands:
@@ -547,12 +294,12 @@ class Responder:
             offers = UNFINISHED if error.may_retry else ()
             answer.draft.end(note, offers, outcome=error.outcome)
 
-    def _begin_anew(self, answer: _Answer, turn: Turn, question: Question | None) -> None:
+    def _begin_anew(self, answer: Answer, turn: Turn, question: Question | None) -> None:
         """An answer to other words, in the same reply, whose messages stand as they are."""
         meter, answer.again = answer.meter, None
         if meter.requests:
             meter.outcome = "stopped"
-            self._spawn(self._record_given_up(meter.record(ended=_now())))
+            self._errands.run(self._record_given_up(meter.record(ended=_now())))
             turn = replace(turn, attempts=meter.attempt)
         else:
             turn = replace(turn, attempts=answer.turn.attempts)
@@ -573,7 +320,7 @@ class Responder:
 
     # -- Slack's side
 
-    async def _show(self, showing: Awaitable[None], answer: _Answer) -> None:
+    async def _show(self, showing: Awaitable[None], answer: Answer) -> None:
         channel = answer.key.channel
         try:
             await showing
@@ -600,12 +347,7 @@ class Responder:
             except Transient as error:
                 event(log, "turn.not_noted", level=logging.WARNING, reason=error)
 
-        self._spawn(note())
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
+        self._errands.run(note())
 
     async def _record_given_up(self, record: UsageRecord) -> None:
         event(log, "answer.finished", **record.fields())
@@ -614,17 +356,17 @@ class Responder:
         except Exception as error:
             broke(log, "turn.not_recorded", error)
 
-    async def _close(self, answer: _Answer, record: UsageRecord | None) -> None:
+    async def _close(self, answer: Answer, record: UsageRecord | None) -> None:
         if record:
             event(log, "answer.finished", **record.fields())
         if answer.meter.is_handed_over:
             await self._suspend(answer.turn, record)
             return
         if answer.reply.has_idle_buttons(answer.draft):
-            self._spawn(answer.reply.take_buttons_away(answer.draft))
+            self._errands.run(answer.reply.take_buttons_away(answer.draft))
         await self._finish(answer, answer.meter.outcome, record)
 
-    async def _finish(self, answer: _Answer, outcome: Outcome, record: UsageRecord | None) -> None:
+    async def _finish(self, answer: Answer, outcome: Outcome, record: UsageRecord | None) -> None:
         """Not lost with the database: until it is back, the turn is not over."""
         try:
             again = await until_recorded(lambda: self._turns.finish(answer.turn, outcome, record))
@@ -641,15 +383,6 @@ class Responder:
             await self._turns.suspend(turn, record)
         except Exception as error:  # whoever finds this process gone takes the turn all the same
             broke(log, "turn.not_recorded", error)
-
-
-def _wording(thread: Thread, turn: Turn) -> Question:
-    """What the question of a turn says now."""
-    for message in thread:
-        is_spoken = message.get("subtype") in SPOKEN_SUBTYPES
-        if str(message.get("ts")) == turn.key.ts and is_spoken:
-            return question_in(message, turn)
-    raise QuestionGone
 
 
 def _log_failure(error: BaseException) -> None:

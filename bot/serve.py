@@ -15,6 +15,7 @@ from bot.admission import Admission, Rules
 from bot.app import Intake, bolt_app
 from bot.budget_desk import BudgetDesk
 from bot.budget_views import BUDGETS, REMOVE, WHOM, refused_modal
+from bot.carryover import CarryOver
 from bot.control_views import CONTINUE, MORE, RATE, REASON, RETRY, STOP, reason_notice
 from bot.controls import Controls
 from bot.desk import Desk, Form, Routes
@@ -37,6 +38,7 @@ from bot.store import Membership, Store, opened
 from bot.turnstile import Turnstile
 from bot.usage_desk import UsageDesk
 from bot.usage_views import PERIOD, SHEET
+from bot.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -111,14 +113,11 @@ async def serve(settings: Settings) -> None:
     stop, hurry = _stop_signals()
     async with AsyncExitStack() as stack:
         stack.enter_context(watchdog.watching())
-        store = await stack.enter_async_context(opened(settings.database_url))
-        door = server.Door(
-            over_http=not settings.uses_socket_mode, is_database_ready=store.is_ready
-        )
+        door = server.Door(over_http=not settings.uses_socket_mode)
         view = View(door)
         await _count(stack, settings, view)
         port = await _listen(stack, settings, door)
-        starting = asyncio.create_task(_start(stack, settings, store, door, port))
+        starting = asyncio.create_task(_start(stack, settings, door, port))
         bot = await _unless_stopped(starting, stop)
         if bot is None:
             return
@@ -191,9 +190,12 @@ async def _count(stack: AsyncExitStack, settings: Settings, view: View) -> None:
 
 
 async def _start(
-    stack: AsyncExitStack, settings: Settings, store: Store, door: server.Door, port: int | None
+    stack: AsyncExitStack, settings: Settings, door: server.Door, port: int | None
 ) -> Running:
-    """Waits for Slack, takes up what was left unfinished, then opens the door."""
+    """Waits for database and Slack, takes up what was left unfinished, then opens the door."""
+    store = await stack.enter_async_context(opened(settings.database_url, is_awaited=True))
+    door.is_database_ready = store.is_ready
+    stack.callback(setattr, door, "is_database_ready", server.never)
     client = await stack.enter_async_context(
         slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url)
     )
@@ -203,7 +205,11 @@ async def _start(
     shares = store.shares(identity.team)
     chat = slack.SlackChat(client, identity, shares=shares)
     stack.push_async_callback(chat.close)
-    turnstile = Turnstile(Pacer(Limits(burst=settings.slack_burst)), shares)
+    pacer = Pacer(Limits(burst=settings.slack_burst))
+    if calls_left := store.calls_left(identity.team):
+        carryover = CarryOver(chat.budgets | pacer.budgets, calls_left)
+        await stack.enter_async_context(carryover.kept())
+    turnstile = Turnstile(pacer, shares)
     errands, people = Errands(), People(chat, admins=settings.admin_users)
     stack.push_async_callback(errands.abandon)
     admission = Admission(
@@ -219,17 +225,25 @@ async def _start(
     )
     files = FileReader(downloads.fetch, Sandbox().parse)
     stack.push_async_callback(files.close)
-    responder = Responder(
+    writer = Writer(
         bot=identity,
         chat=chat,
         model=model,
         files=files,
         turns=store.turns,
         admission=admission,
-        turnstile=turnstile,
-        prices=settings.prices,
         instructions=settings.system_prompt,
         context_tokens=settings.openai_context_tokens,
+    )
+    responder = Responder(
+        bot=identity,
+        chat=chat,
+        writer=writer,
+        turns=store.turns,
+        admission=admission,
+        turnstile=turnstile,
+        prices=settings.prices,
+        errands=errands,
     )
     queue = Queue(store.turns, responder, _whisper(chat), at_once=settings.max_concurrent_answers)
     surfaces = slack.Surfaces(client)

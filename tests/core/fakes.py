@@ -14,8 +14,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
+from bot.errands import Errands
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
 from bot.files import Reading
 from bot.messages import (
@@ -30,6 +31,11 @@ from bot.messages import (
     Usage,
     UsageRecord,
 )
+from bot.pacing import Limits, Pacer
+from bot.prices import Prices
+from bot.responder import Responder
+from bot.turnstile import Turnstile
+from bot.writer import Writer
 
 BOT = Identity(team="T1", user="UBOT", bot_id="B1", name="Robo")
 USAGE = Usage(input_tokens=100, cached_tokens=0, output_tokens=20, reasoning_tokens=0)
@@ -305,6 +311,7 @@ class FakeTurns:
     """Turns and their usage in memory; the next calls raise the ``errors``."""
 
     def __init__(self, *errors: Exception) -> None:
+        self.taken_up: list[TurnKey] = []
         self.begun: list[UsageRecord] = []
         self.records: list[UsageRecord] = []  # of attempts that ended
         self.messages: dict[TurnKey, list[str]] = {}
@@ -312,6 +319,9 @@ class FakeTurns:
         self.suspended: list[TurnKey] = []
         self.now: dict[TurnKey, Turn] = {}  # where a turn was asked for again
         self._errors = list(errors)
+
+    async def take_up(self, turn: Turn) -> None:
+        self.taken_up.append(turn.key)
 
     async def begin(self, turn: Turn, record: UsageRecord) -> None:
         self.begun.append(record)
@@ -348,6 +358,45 @@ class FakeAdmission:
         self.asked.append(turn)
         if self._errors and (error := self._errors.pop(0)):
             raise error
+
+
+Answering = TypeVar("Answering", bound=Responder)
+
+
+def wired(
+    chat: Any,
+    model: Any,
+    turns: Any,
+    *,
+    of: type[Answering] = Responder,  # type: ignore[assignment]
+    admission: FakeAdmission | None = None,
+    prices: Prices | None = None,
+    limits: Limits | None = None,
+    context_tokens: int = 4_000,
+    files: FakeFiles | None = None,
+) -> Answering:
+    """A responder whose work beside the answers is as easily found as its turnstile."""
+    admission = admission or FakeAdmission()
+    writer = Writer(
+        bot=BOT,
+        chat=chat,
+        model=model,
+        files=files or FakeFiles(),
+        turns=turns,
+        admission=admission,
+        instructions="Be kind.",
+        context_tokens=context_tokens,
+    )
+    return of(
+        bot=BOT,
+        chat=chat,
+        writer=writer,
+        turns=turns,
+        admission=admission,
+        turnstile=Turnstile(Pacer(limits)),
+        prices=prices or Prices(()),
+        errands=Errands(),
+    )
 
 
 def shown(message: dict[str, Any]) -> str:

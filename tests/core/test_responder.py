@@ -33,13 +33,11 @@ from bot.errors import (
 )
 from bot.files import Reading
 from bot.messages import ChatMessage, Delta, File, Image, Question, Usage, UsageRecord
-from bot.pacing import Limits, Pacer
+from bot.pacing import Limits
 from bot.prices import Prices
 from bot.responder import Responder
 from bot.sign import THINKING
-from bot.turnstile import Turnstile
 from tests.core.fakes import (
-    BOT,
     LOST,
     USAGE,
     FakeAdmission,
@@ -50,6 +48,7 @@ from tests.core.fakes import (
     question,
     slack_limits,
     turn_of,
+    wired,
 )
 
 WORDS = "Because the moon pulls the sea. "
@@ -63,7 +62,6 @@ SECRET = "sk-secret and what people wrote"
 
 NO_PRICES = Prices(())
 
-turnstiles: list[Turnstile] = []
 answerers: list["Answering"] = []
 
 
@@ -85,19 +83,17 @@ def responder(
     context_tokens: int = 4_000,
     files: FakeFiles | None = None,
 ) -> "Answering":
-    turnstiles.append(Turnstile(Pacer(limits)))
     answerers.append(
-        Answering(
-            bot=BOT,
-            chat=chat,
-            model=model,
-            files=files or FakeFiles(),
-            turns=ledger or FakeTurns(),
-            admission=admission or FakeAdmission(),
-            turnstile=turnstiles[-1],
+        wired(
+            chat,
+            model,
+            ledger or FakeTurns(),
+            of=Answering,
+            admission=admission,
             prices=prices,
-            instructions="Be kind.",
+            limits=limits,
             context_tokens=context_tokens,
+            files=files,
         )
     )
     return answerers[-1]
@@ -106,18 +102,16 @@ def responder(
 @pytest.fixture(autouse=True)
 async def _nothing_is_left_behind() -> AsyncIterator[None]:
     """After each test: no task runs, no reply waits, no budget is kept back."""
-    turnstiles.clear()
     answerers.clear()
     before = asyncio.all_tasks()
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, why: complaints.append(why))
     yield
-    for answering in answerers:  # what goes on beside the answers ends by itself
-        if answering._beside:
-            await asyncio.wait(answering._beside)
+    for answerer in answerers:  # what goes on beside the answers ends by itself
+        assert await answerer._errands.finished(within=60)
     assert asyncio.all_tasks() - before == {asyncio.current_task()}
     assert complaints == []
-    for turnstile in turnstiles:
+    for turnstile in (answerer._turnstile for answerer in answerers):
         assert turnstile._waiting == {}
         assert turnstile._timer is None
         assert not turnstile._pacer._claims
@@ -1212,11 +1206,11 @@ async def test_images_teach_nothing_about_how_tokens_are_counted() -> None:
     dear = Usage(input_tokens=36_000, output_tokens=20)
     files = FakeFiles({"F0CAT": Reading(image=PICTURE)})
     answering = responder(FakeModel([WORDS, dear]), FakeChat(), files=files)
-    before = answering._estimate.of("x" * 1_000)
+    before = answering._writer._estimate.of("x" * 1_000)
 
     await answering.reply_to(question("y" * 2_000, files=(CAT,)))
 
-    assert answering._estimate.of("x" * 1_000) == before
+    assert answering._writer._estimate.of("x" * 1_000) == before
 
 
 async def test_interrupted_while_it_reads_a_file_it_says_so() -> None:

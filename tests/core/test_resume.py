@@ -5,7 +5,7 @@ killed in a `World`, at any step, and others go on.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import inf
@@ -20,23 +20,20 @@ from bot.cut import join
 from bot.draft import Part
 from bot.errors import Interrupted, RateLimited, SlackRefused, StreamBroken, Unavailable
 from bot.messages import ChatMessage, Delta, Outcome, Turn, Usage, UsageRecord
-from bot.pacing import Limits, Pacer
-from bot.prices import Prices
+from bot.pacing import Limits
 from bot.responder import Responder
 from bot.standing import MOST_ATTEMPTS, OLDEST
-from bot.turnstile import Turnstile
 from tests.conftest import VirtualTimeLoop
 from tests.core.fakes import (
-    BOT,
     LOST,
     USAGE,
-    FakeAdmission,
     FakeChat,
-    FakeFiles,
     FakeModel,
     FakeTurns,
+    Limit,
     question,
     turn_of,
+    wired,
 )
 
 WORDS = "Because the moon pulls the sea. "
@@ -75,18 +72,7 @@ def left(**values: Any) -> Turn:
 def responder(
     model: FakeModel, chat: FakeChat, turns: FakeTurns, *, limits: Limits | None = None
 ) -> Responder:
-    return Responder(
-        bot=BOT,
-        chat=chat,
-        model=model,
-        turns=turns,
-        admission=FakeAdmission(),
-        files=FakeFiles(),
-        prices=Prices(()),
-        turnstile=Turnstile(Pacer(limits)),
-        instructions="Be kind.",
-        context_tokens=4_000,
-    )
+    return wired(chat, model, turns, limits=limits)
 
 
 async def resumed(
@@ -177,6 +163,20 @@ async def test_whole_reply_whose_surplus_cannot_be_deleted_is_finished_all_the_s
 
     assert chat.screen == [WORDS, f"[{views.SUPERSEDED}]"]
     assert turns.finished == {ASKED.key: "complete"}
+
+
+async def test_edits_of_what_cannot_be_deleted_keep_to_the_budget() -> None:
+    chat = chat_with(WORDS, is_last=True, limits={"update": Limit(2)})
+    for number in range(1, 4):
+        put(chat, Part("older, and longer"), number)
+    chat.errors["delete"] = [SlackRefused("chat.delete", "cant_delete_message")] * 3
+
+    await responder(FakeModel([MORE]), chat, FakeTurns(), limits=Limits(updates=2)).answer(
+        left(), None
+    )
+
+    assert chat.screen == [WORDS, *[f"[{views.SUPERSEDED}]"] * 3]
+    assert len(chat.times("update")) == 3  # none was refused
 
 
 # -- found half
@@ -510,6 +510,22 @@ async def test_second_attempt_has_a_record_of_its_own() -> None:
     assert (record.attempt, record.outcome, record.usage) == (2, "complete", USAGE)
 
 
+async def test_attempt_is_counted_before_what_is_in_the_thread_is_opened() -> None:
+    """What its process may have died of may be in the thread."""
+    chat, turns = chat_with(WORDS.rstrip()), FakeTurns()
+    seen: list[int] = []
+    names = chat.names
+
+    async def names_of(users: Iterable[str]) -> dict[str, str]:
+        seen.append(len(turns.taken_up))
+        return await names(users)
+
+    chat.names = names_of  # type: ignore[method-assign]
+    await resumed(FakeModel([MORE]), chat, turns)
+
+    assert seen == [1]
+
+
 async def test_turn_that_was_never_begun_has_its_first_attempt() -> None:
     turns = await resumed(FakeModel([WORDS, USAGE]), chat_with(), attempts=0)
 
@@ -810,21 +826,14 @@ class World:
         attempts = max((record.attempt for record in self.turns.begun), default=0)
         is_fresh = not self.sent
         process = Process(dies_at)
-        answering = Responder(
-            bot=BOT,
-            chat=Wire(self, process, self.chat),  # type: ignore[arg-type]
-            model=WiredModel(process, self.model),
-            turns=Wire(self, process, self.turns),  # type: ignore[arg-type]
-            admission=FakeAdmission(),
-            files=FakeFiles(),
-            prices=Prices(()),
-            turnstile=Turnstile(Pacer()),
-            instructions="Be kind.",
-            context_tokens=4_000,
+        responder: Responder = wired(
+            Wire(self, process, self.chat),
+            WiredModel(process, self.model),
+            Wire(self, process, self.turns),
         )
         before = asyncio.all_tasks()
         turn = turn_of(ASKED) if is_fresh else left(attempts=attempts)
-        task = asyncio.create_task(answering.answer(turn, ASKED if is_fresh else None))
+        task = asyncio.create_task(responder.answer(turn, ASKED if is_fresh else None))
         death = asyncio.create_task(process.death.wait())
         within = None if dropped_after == inf else dropped_after
         await asyncio.wait({task, death}, timeout=within, return_when=asyncio.FIRST_COMPLETED)

@@ -745,6 +745,7 @@ LATER_COLUMNS = (
     "is_continued",
     "stopped_by",
     "edited_ts",
+    "handovers",
 )
 
 
