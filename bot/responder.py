@@ -53,6 +53,10 @@ class Turns(Begun, Protocol):
         """Counts an attempt before anything of its thread is opened: a process may have died of
         that."""
 
+    async def lost(self, turn: Turn) -> UsageRecord | None:
+        """What is kept of its latest attempt where the process died in it: nothing of what was
+        written."""
+
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         """The ``ts`` of the reply's messages as they stand now."""
 
@@ -193,6 +197,7 @@ class Responder:
         turn = answer.turn
         event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts, begun=turn.attempts)
         found, error = await self._find(answer)
+        await self._count_lost(turn, found)
         if found.is_whole:
             answer.meter.outcome = found.outcome
             await self._show(answer.reply.tidy(found), answer)
@@ -219,6 +224,23 @@ class Responder:
         if answer.turn.is_stopped and not found.is_whole:
             return found, self._stopping(answer.turn)
         return found, hopeless(found, turn, datetime.now(UTC))
+
+    async def _count_lost(self, turn: Turn, found: Standing) -> None:
+        """What a process had shown before it died in its attempt was written, and is paid for.
+
+        Of later attempts nobody knows what of it is theirs.
+        """
+        if turn.attempts_now != 1 or turn.is_continued or found.is_outdated or not found.reply:
+            return
+        text = join([message.text for message in found.reply])
+        try:
+            lost = await until_recorded(lambda: self._turns.lost(turn))
+            if lost:
+                usage = replace(lost.usage, output_tokens=self._writer.estimate.of(text))
+                record = self._prices.priced(replace(lost, usage=usage))
+                await until_recorded(lambda: self._turns.record(record))
+        except Exception as error:
+            broke(log, "turn.not_recorded", error)
 
     async def _thread_of(self, turn: Turn) -> Thread:
         """However long Slack is away, as long as the answer matters."""

@@ -152,7 +152,7 @@ class Writer:
         self._admission = admission
         self._instructions = instructions
         self._context_tokens = context_tokens
-        self._estimate = TokenEstimate()
+        self.estimate = TokenEstimate()
 
     @property
     def model(self) -> str:
@@ -262,12 +262,12 @@ class Writer:
         What is ``written`` of the answer, if it is to go on, is in them.
         """
         attached = material.attached if self._model.sees else material.attached.unseen()
-        attached = files_that_fit(attached, budget=budget, estimate=self._estimate)
+        attached = files_that_fit(attached, budget=budget, estimate=self.estimate)
         spoken = history.chat_messages(
             material.thread, material.question, self._bot, material.names, attached
         )
         prompt = fit(
-            material.system, spoken, budget=budget, estimate=self._estimate, written=written
+            material.system, spoken, budget=budget, estimate=self.estimate, written=written
         )
         return replace(prompt, about_files=tuple(attached.notes))
 
@@ -304,14 +304,14 @@ class Writer:
                             meter.add(piece)
             finally:
                 if not is_reported:
-                    tokens = self._estimate.of(draft.newest)
+                    tokens = self.estimate.of(draft.newest)
                     meter.estimate(input_tokens=prompt.tokens, output_tokens=tokens)
 
         await ask_again(attempt, on_wait)
 
     def _learn(self, prompt: Prompt, usage: Usage) -> None:
         if usage.input_tokens is not None and not prompt.has_images:
-            self._estimate.learn(estimated=prompt.tokens, reported=usage.input_tokens)
+            self.estimate.learn(estimated=prompt.tokens, reported=usage.input_tokens)
 
 
 def _wording(thread: Thread, turn: Turn) -> Question:

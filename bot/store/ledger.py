@@ -213,6 +213,18 @@ def ending(turn: Turn, outcome: Outcome) -> Update:
     return ended.values(outcome=outcome)
 
 
+async def foreboding_in(connection: AsyncConnection, turn: Turn) -> UsageRecord | None:
+    """What was written of a turn's latest attempt when it began, if no more is known of it."""
+    name = (*turn.key, turn.attempts, "answer")
+    query = select(usage).where(
+        *(usage.c[column] == value for column, value in zip(NAME, name, strict=True)),
+        usage.c.is_estimate,
+        usage.c.output_tokens.is_(None),
+    )
+    row = (await connection.execute(query)).mappings().one_or_none()
+    return _record(dict(row)) if row else None
+
+
 async def record_in(connection: AsyncConnection, record: UsageRecord) -> None:
     """Writes it in the connection's transaction, in place of an earlier one of the same attempt.
 

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.errors import AskedTooFast
 from bot.messages import Outcome, Question, Turn, TurnKey, UsageRecord
-from bot.store.ledger import ending, record_in
+from bot.store.ledger import ending, foreboding_in, record_in
 from bot.store.schema import asked_again, stored, turns
 from bot.store.transactions import transaction, writing
 
@@ -114,6 +114,12 @@ class Turns:
         async with transaction(self._engine) as connection:
             if (await connection.execute(counted)).rowcount:
                 await record_in(connection, record)
+
+    async def lost(self, turn: Turn) -> UsageRecord | None:
+        """What is kept of its latest attempt where the process died in it: nothing of what was
+        written."""
+        async with transaction(self._engine) as connection:
+            return await foreboding_in(connection, turn)
 
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         """The ``ts`` of the reply's messages as they stand now."""

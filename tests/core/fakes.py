@@ -329,6 +329,11 @@ class FakeTurns:
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         self.messages[key] = list(messages)
 
+    async def lost(self, turn: Turn) -> UsageRecord | None:
+        ended = {(record.key, record.attempt) for record in self.records}
+        own = [record for record in self.begun if record.attempt == turn.attempts]
+        return next((each for each in own if (each.key, each.attempt) not in ended), None)
+
     async def record(self, record: UsageRecord) -> None:
         self.records.append(record)
 

@@ -6,8 +6,8 @@ killed in a `World`, at any step, and others go on.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from bot.draft import Part
 from bot.errors import Interrupted, RateLimited, SlackRefused, StreamBroken, Unavailable
 from bot.messages import ChatMessage, Delta, Outcome, Turn, Usage, UsageRecord
 from bot.pacing import Limits
+from bot.prompt import TokenEstimate
 from bot.responder import Responder
 from bot.standing import MOST_ATTEMPTS, OLDEST
 from tests.conftest import VirtualTimeLoop
@@ -594,6 +595,52 @@ async def test_interrupted_answer_goes_on_in_the_next_process() -> None:
     assert len(chat.times("post")) == 1
     assert [record.attempt for record in turns.records] == [1, 2]
     assert turns.finished == {ASKED.key: "complete"}
+
+
+@pytest.mark.parametrize("is_last", [False, True])  # killed in it, or before it was written down
+async def test_what_a_killed_process_had_shown_is_counted(is_last: bool) -> None:
+    chat, turns = chat_with(WORDS, is_last=is_last), FakeTurns()
+    turns.begun.append(foreboding())
+
+    await resumed(FakeModel([WORDS, MORE, USAGE]), chat, turns, attempts=1)
+
+    lost = turns.records[0]
+    assert (lost.attempt, lost.outcome, lost.is_estimate) == (1, "failed", True)
+    assert lost.usage == Usage(input_tokens=50, output_tokens=TokenEstimate().of(WORDS.rstrip()))
+
+
+@pytest.mark.parametrize(
+    "left_so",
+    [
+        {"attempts": 2},  # whose of its attempts the words are nobody knows
+        {"attempts": 1, "is_continued": True},  # they may be of the answer before
+    ],
+)
+async def test_words_that_may_be_of_another_attempt_are_not_counted(
+    left_so: dict[str, Any],
+) -> None:
+    chat, turns = chat_with(WORDS), FakeTurns()
+    turns.begun.append(replace(foreboding(), attempt=left_so["attempts"]))
+
+    await resumed(FakeModel([WORDS, MORE, USAGE]), chat, turns, **left_so)
+
+    assert [record.attempt for record in turns.records] == [left_so["attempts"] + 1]
+
+
+def foreboding() -> UsageRecord:
+    """What is written when an attempt begins."""
+    return UsageRecord(
+        at=datetime.now(UTC),
+        key=ASKED.key,
+        user=ASKED.user,
+        model="fake",
+        usage=Usage(input_tokens=50),
+        seconds_to_first_delta=None,
+        seconds=0.0,
+        requests=1,
+        outcome="failed",
+        is_estimate=True,
+    )
 
 
 async def test_interrupted_where_edits_are_spent_posts_nothing_only_to_say_so() -> None:

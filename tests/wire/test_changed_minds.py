@@ -373,6 +373,20 @@ async def test_who_is_forgotten_has_asked_for_nothing_again(store: Store) -> Non
         assert (await connection.execute(select(asked_again))).all() == []
 
 
+async def test_what_a_process_died_in_is_found_until_more_is_known_of_it(store: Store) -> None:
+    turn = await accepted(store, asked(1))
+    foreboding = replace(record(turn), usage=Usage(input_tokens=50), is_estimate=True)
+    await store.turns.begin(turn, foreboding)
+    begun = replace(turn, attempts=1)
+
+    lost = await store.turns.lost(begun)
+
+    assert lost == foreboding
+    assert await store.turns.lost(replace(begun, attempts=2)) is None
+    await store.turns.record(replace(foreboding, usage=Usage(50, None, 7, None)))
+    assert await store.turns.lost(begun) is None
+
+
 # -- what people think
 
 
