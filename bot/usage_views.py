@@ -36,6 +36,7 @@ from bot.periods import Period, short_day
 from bot.report import (
     Report,
     amount,
+    counted,
     is_direct,
     is_partial,
     notes,
@@ -182,8 +183,8 @@ def _own(own: Own) -> Iterator[Json]:
     if own.uses:
         yield section("*Limits*\n" + "\n".join(uses_in_words(own.uses)))
     if unknown := own.person.whole.unpriced + own.person.whole.unreported:
-        records = "1 answer" if unknown == 1 else f"{unknown:,} answers"
-        yield context(f"Nobody knows what {records} cost: that is in no sum.")
+        answers = counted(unknown, "answer")
+        yield context(f"Nobody knows what {answers} cost: that is in no sum.")
 
 
 def _workspace(workspace: Workspace) -> Iterator[Json]:
@@ -210,7 +211,7 @@ def _workspace(workspace: Workspace) -> Iterator[Json]:
 def _opinions(workspace: Workspace) -> Iterator[Json]:
     whole = tally_of(workspace.tallies)
     if whole.count:
-        answers = "1 answer" if whole.count == 1 else f"{whole.count:,} answers"
+        answers = counted(whole.count, "answer")
         yield section(
             f"*What people think*\n{bar(whole.share)} {share_in_words(whole.share)} of {answers} "
             f"good · {whole.good:,} :thumbsup: · {whole.bad:,} :thumbsdown:"
@@ -260,7 +261,7 @@ def _cell(title: str, report: Report) -> str:
     whole = report.whole
     if not whole.answers and not whole.others:
         return f"*{title}*\nnothing yet"
-    answers = "1 answer" if whole.answers == 1 else f"{whole.answers:,} answers"
+    answers = counted(whole.answers, "answer")
     lines = [
         f"*{title}*",
         f"{figure(whole, report)} · {answers}",
@@ -291,7 +292,7 @@ class _Line:
         parts = [
             f"{bar(share or 0.0)} *{figure(self.total, self.report)}*  {self.label}",
             share_in_words(share),
-            f"{self.total.answers:,} answers" if self.total.answers != 1 else "1 answer",
+            counted(self.total.answers, "answer"),
         ]
         if trend is not None:
             parts.append(trend_in_words(trend))

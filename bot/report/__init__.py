@@ -133,24 +133,27 @@ def notes(total: Total) -> list[str]:
     found = []
     if total.estimated:
         found.append(
-            f"The tokens of {_records(total.estimated)} are estimated: the provider never "
+            f"The tokens of {counted(total.estimated, 'record')} are estimated: the provider never "
             "reported them, mostly because a stream broke."
         )
     if total.unreported:
         found.append(
-            f"Of {_records(total.unreported)} nobody knows the tokens: they are in no sum."
+            f"Of {counted(total.unreported, 'record')} nobody knows the tokens: they are in no sum."
         )
     if total.unpriced:
         found.append(
-            f"{_records(total.unpriced)} have no known cost, as their models have no price: name "
-            "one in PRICES_FILE. What is recorded already stays without."
+            f"{counted(total.unpriced, 'record')} have no known cost, as their models have no "
+            "price: name one in PRICES_FILE. What is recorded already stays without."
         )
     if total.others:
-        calls = "1 call" if total.others == 1 else f"{total.others:,} calls"
+        calls = counted(total.others, "call")
         found.append(f"{calls} to the model beside the answers: in the tokens and the cost.")
     if total.resumed:
-        answers = "1 answer was" if total.resumed == 1 else f"{total.resumed:,} answers were"
-        found.append(f"{answers} begun again after a process died, and counted once more.")
+        were = "was" if total.resumed == 1 else "were"
+        found.append(
+            f"{counted(total.resumed, 'answer')} {were} begun again after a process died, and "
+            "counted once more."
+        )
     return found
 
 
@@ -180,5 +183,6 @@ def trend_in_words(trend: float | None) -> str:
     return f"{trend * 100:+.0f} %".replace("-0 ", "+0 ")
 
 
-def _records(count: int) -> str:
-    return "1 record" if count == 1 else f"{count:,} records"
+def counted(count: int, noun: str) -> str:
+    """``1 answer``, ``1,200 answers``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

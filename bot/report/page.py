@@ -17,6 +17,7 @@ from bot.report import (
     Measure,
     Report,
     amount,
+    counted,
     is_direct,
     is_partial,
     notes,
@@ -228,7 +229,7 @@ def _arrow(trend: float | None) -> Part:
 def _where(ids: set[str]) -> str:
     channels = {id for id in ids if not is_direct(id)}
     direct = ["direct messages"] if ids - channels else []
-    return " and in ".join([*([_plural(len(channels), "channel")] if channels else []), *direct])
+    return " and in ".join([*([counted(len(channels), "channel")] if channels else []), *direct])
 
 
 def _cost_note(whole: Total) -> str:
@@ -321,7 +322,7 @@ def _top(
     for key, total in list(ranked.items())[:TOP]:
         share = report.share(total)
         told = "" if share is None else f"{share_in_words(share)} · "
-        answers = _plural(total.answers, "answer")
+        answers = counted(total.answers, "answer")
         note = join([f"{told}{answers} ", _arrow(report.trend(total, _of(before, key)))])
         value = amount(total, report.measure)
         words = _words(total, report.measure)
@@ -423,10 +424,6 @@ def _seconds(value: float) -> str:
 
 def _slow(waits: Counter[int]) -> float:
     return wait_within(waits, 0.95) or 0.0
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _span(first: date, last: date) -> str:
