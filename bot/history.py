@@ -24,7 +24,10 @@ Said = SlackMessage | list[SlackMessage]
 
 
 class Conversation(Sequence[ChatMessage]):
-    """Each message is converted when it is looked at: of a long thread only the end is."""
+    """Each message is converted when it is looked at: of a long thread only the end is.
+
+    The content of one in which nothing can be read is empty.
+    """
 
     def __init__(
         self,

@@ -147,6 +147,8 @@ class Responder:
             self._turnstile,
             self._signs,
             asked=turn.asked,
+            # One that was resumed and not begun is no first life either.
+            life=turn.attempts + 1 + turn.is_resumed,
             on_messages=lambda messages: self._note(turn.key, messages),
         )
         return Answer(turn, question, self._meter(turn), reply)
