@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.store.calls import SharedCalls
 from bot.store.feedback import Feedback
+from bot.store.greetings import Greetings
 from bot.store.ledger import Ledger
 from bot.store.limits import Limits
 from bot.store.migrations import upgrade
@@ -44,6 +45,7 @@ class Store:
         self.ledger = Ledger(engine, reports=reports)
         self.feedback = Feedback(engine)
         self.limits = Limits(engine)
+        self.greetings = Greetings(engine)
         self.retention = Retention(engine)
         self.member: Membership = (
             Replica(database_url, engine, self.turns)
