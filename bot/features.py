@@ -115,5 +115,7 @@ def switched_off(granted: Collection[str]) -> list[str]:
 
 
 def _off(feature: Feature, missing: list[str]) -> str:
-    scopes = f"Scope {missing[0]} is" if len(missing) == 1 else f"Scopes {' and '.join(missing)} are"
+    scopes = (
+        f"Scope {missing[0]} is" if len(missing) == 1 else f"Scopes {' and '.join(missing)} are"
+    )
     return f"{feature.name}: off. {scopes} not granted: {feature.without}."

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -296,6 +296,13 @@ def _whisper(chat: slack.SlackChat) -> Tell:
     return whisper
 
 
+def _may_ask(rules: Rules, people: People) -> Callable[[str], Awaitable[bool]]:
+    async def may_ask(user: str) -> bool:
+        return rules.welcome(await people.who(user))
+
+    return may_ask
+
+
 def _desk(
     settings: Settings,
     bot: Identity,
@@ -323,6 +330,12 @@ def _desk(
         model=settings.openai_model,
         prices=settings.prices,
     )
+    welcome = Welcome(
+        bot.team,
+        records=store.greetings,
+        surfaces=surfaces,
+        may_ask=_may_ask(rules_of(settings), people),
+    )
     routes = Routes(
         help=usage.help,
         commands={"usage": usage.answer, "budget": budgets.answer},
@@ -341,7 +354,7 @@ def _desk(
         },
         shortcuts={ASK: inquiries.open},
         visit=usage.visit,
-        opening=Welcome(bot.team, records=store.greetings, surfaces=surfaces).open,
+        opening=welcome.open,
     )
     return Desk(routes, surfaces, errands)
 

@@ -1,7 +1,7 @@
 """What somebody finds in the direct messages with the bot before they have asked anything."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from bot.blocks import Json, message, section
@@ -53,8 +53,17 @@ class Surfaces(Protocol):
 class Welcome:
     """Slack tells of each look at the direct messages; most are of people who know the bot."""
 
-    def __init__(self, team: str, *, records: Records, surfaces: Surfaces) -> None:
+    def __init__(
+        self,
+        team: str,
+        *,
+        records: Records,
+        surfaces: Surfaces,
+        may_ask: Callable[[str], Awaitable[bool]],
+    ) -> None:
+        """``may_ask`` tells of a person; where it raises `BotError`, that cannot be known."""
         self._team = team
+        self._may_ask = may_ask
         self._records = records
         self._surfaces = surfaces
         self._known: set[str] = set()
@@ -62,7 +71,7 @@ class Welcome:
 
     async def open(self, opening: Opening) -> None:
         await self._suggest(opening.channel)
-        if opening.user not in self._known:
+        if opening.user not in self._known and await self._may_ask(opening.user):
             await self._greet(opening.user)
 
     async def _suggest(self, channel: str) -> None:
@@ -87,8 +96,8 @@ class Welcome:
         try:
             await self._surfaces.direct(user, greeting())
         except RateLimited:  # certainly not there: next time
-            self._known.discard(user)
             await until_recorded(lambda: self._records.ungreet(self._team, user))
+            self._known.discard(user)
 
 
 def greeting() -> Json:

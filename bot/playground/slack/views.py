@@ -250,7 +250,9 @@ def _given(args: Args, kind: str) -> View:
     if len(msgspec.json.encode(view)) > VIEW_SIZE:
         raise ApiError("view_too_large")
     if len(str(view.get("private_metadata", ""))) > METADATA:
-        message = f"must be less than {METADATA + 1} characters [json-pointer:/view/private_metadata]"
+        message = (
+            f"must be less than {METADATA + 1} characters [json-pointer:/view/private_metadata]"
+        )
         raise invalid("invalid_arguments", message)
     blocks = check(view.get("blocks", []), most=VIEW_BLOCKS)
     if kind == "modal":
