@@ -15,7 +15,7 @@ from bot.gate import is_id, is_tombstone, is_ts, text_of
 from bot.history import SlackMessage, answer_text, is_own
 from bot.interactions import Shortcut
 from bot.messages import Identity
-from bot.mrkdwn import from_mrkdwn
+from bot.mrkdwn import as_shown
 
 # Marks them in Slack's message metadata.
 INQUIRY_EVENT = "llm_inquiry"
@@ -55,7 +55,7 @@ class Subject:
     """The message that is asked about."""
 
     place: Place
-    quote: str  # what it says, in plain Markdown, perhaps cut
+    quote: str  # what it says, perhaps cut
     link: str = ""
     is_alone: bool = False  # the bot cannot read where it stands
 
@@ -84,9 +84,9 @@ def place_of(shortcut: Shortcut) -> Place | None:
 
 
 def quote_of(found: SlackMessage, bot: Identity, names: Mapping[str, str]) -> str:
-    """What a message says, in plain Markdown, so much of it as is shown."""
+    """What a message says, as Slack shows it, so much of it as is quoted."""
     words = answer_text(found) if is_own(found, bot) else ""
-    words = (words or from_mrkdwn(text_of(found), names=names)).strip()
+    words = (words or as_shown(text_of(found), names=names)).strip()
     # Escaped, a character takes up to five.
     fits = words[:LONGEST_QUOTE]
     while len(_quoted(fits + CUT)) > SECTION_LIMIT:

@@ -15,6 +15,7 @@ from bot.admission import Admission, Rules
 from bot.app import Intake, bolt_app
 from bot.budget_desk import BudgetDesk
 from bot.budget_views import BUDGETS, REMOVE, WHOM, refused_modal
+from bot.carryover import CarryOver
 from bot.control_views import CONTINUE, MORE, RATE, REASON, RETRY, STOP, reason_notice
 from bot.controls import Controls
 from bot.desk import Desk, Form, Routes
@@ -118,14 +119,11 @@ async def serve(settings: Settings) -> None:
     stop, hurry = _stop_signals()
     async with AsyncExitStack() as stack:
         stack.enter_context(watchdog.watching())
-        store = await stack.enter_async_context(opened(settings.database_url))
-        door = server.Door(
-            over_http=not settings.uses_socket_mode, is_database_ready=store.is_ready
-        )
+        door = server.Door(over_http=not settings.uses_socket_mode)
         view = View(door)
         await _count(stack, settings, view)
         port = await _listen(stack, settings, door)
-        starting = asyncio.create_task(_start(stack, settings, store, door, port))
+        starting = asyncio.create_task(_start(stack, settings, door, port))
         bot = await _unless_stopped(starting, stop)
         if bot is None:
             return
@@ -198,9 +196,12 @@ async def _count(stack: AsyncExitStack, settings: Settings, view: View) -> None:
 
 
 async def _start(
-    stack: AsyncExitStack, settings: Settings, store: Store, door: server.Door, port: int | None
+    stack: AsyncExitStack, settings: Settings, door: server.Door, port: int | None
 ) -> Running:
-    """Waits for Slack, takes up what was left unfinished, then opens the door."""
+    """Waits for database and Slack, takes up what was left unfinished, then opens the door."""
+    store = await stack.enter_async_context(opened(settings.database_url, is_awaited=True))
+    door.is_database_ready = store.is_ready
+    stack.callback(setattr, door, "is_database_ready", server.never)
     client = await stack.enter_async_context(
         slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url)
     )
@@ -210,7 +211,11 @@ async def _start(
     shares = store.shares(identity.team)
     chat = slack.SlackChat(client, identity, shares=shares)
     stack.push_async_callback(chat.close)
-    turnstile = Turnstile(Pacer(Limits(burst=settings.slack_burst)), shares)
+    pacer = Pacer(Limits(burst=settings.slack_burst))
+    if calls_left := store.calls_left(identity.team):
+        carryover = CarryOver(chat.budgets | pacer.budgets, calls_left)
+        await stack.enter_async_context(carryover.kept())
+    turnstile = Turnstile(pacer, shares)
     errands, people = Errands(), People(chat, admins=settings.admin_users)
     stack.push_async_callback(errands.abandon)
     admission = Admission(

@@ -77,7 +77,7 @@ async def sent(office: Office, *, user: str = "UANA", **entered: str) -> str | N
     about = (await opened(office))["private_metadata"]
     form = Submission(user, "ask_about_message", "V1", entered, about)
     view = await desk(office).submit(form)
-    return view and str(view["blocks"][0]["text"]["text"])
+    return str(view["blocks"][0]["text"]["text"]) if view else None
 
 
 def is_alone(view: dict[str, Any]) -> bool:

@@ -187,7 +187,7 @@ async def test_private_answer_comes_in_a_thread_of_the_direct_messages(stage: St
     words, context, quote = asked["blocks"]
     assert words["text"]["text"] == "[[say Much.]] guess"
     assert f"in <#{channel}>" in context["elements"][0]["text"]
-    assert quote["text"]["text"] == "&gt; How much are **they**?"
+    assert quote["text"]["text"] == "&gt; How much are *they*?"
     assert stage.slack.title(dm, asked["ts"]).endswith("guess")
     assert "Salaries are secret." in str(stage.requests("guess")[-1].body)
 

@@ -699,6 +699,7 @@ LATER_COLUMNS = (
     "is_continued",
     "stopped_by",
     "edited_ts",
+    "handovers",
 )
 
 
