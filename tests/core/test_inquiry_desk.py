@@ -7,11 +7,12 @@ import pytest
 
 from bot import inquiry_views as views
 from bot.errors import RateLimited, SlackRefused, Unavailable
+from bot.inquiry import Place, Subject, public_message
 from bot.inquiry_desk import LOOKED_WITHIN, InquiryDesk
 from bot.interactions import Shortcut, Submission, Unfit
 from bot.messages import Question
 from bot.seal import Seal
-from tests.core.fakes import BOT
+from tests.core.fakes import BOT, USAGE, FakeChat, FakeModel, FakeTurns, turn_of, wired
 
 MESSAGE = {"ts": "2.0", "thread_ts": "1.0", "user": "UBEN", "text": "Why not <@UBEN>'s?"}
 SHORTCUT = Shortcut("UANA", "ask_about_message", "trigger", "C1", MESSAGE)
@@ -170,3 +171,48 @@ async def test_message_without_a_place_opens_nothing() -> None:
     await desk(office).open(Shortcut("UANA", "ask_about_message", "trigger", "C1", {}))
 
     assert office.opened == []
+
+
+def noted(words: str) -> dict[str, Any]:
+    """The bot's message in which Ana asks, as it stands in a thread."""
+    message = public_message("UANA", words, Subject(Place("C1", "1.0", "1.0"), "Why not B?"))
+    return {"ts": "1700000000.000100", "user": BOT.user, "bot_id": BOT.bot_id, **message}
+
+
+async def answered(chat: FakeChat, model: FakeModel, turns: FakeTurns) -> None:
+    asked = Question("T1", "C1", "1700000000.000100", "1.0", "UANA", "as sent", is_posted=True)
+    await wired(chat, model, turns).answer(turn_of(asked), asked)
+
+
+async def test_words_are_read_where_they_stand() -> None:
+    chat = FakeChat(thread=[{"ts": "1.0", "user": "UBEN", "text": "Why not B?"}, noted("Is it?")])
+    model, turns = FakeModel(["It is.", USAGE]), FakeTurns()
+
+    await answered(chat, model, turns)
+
+    assert [message.content for message in model.asked[0][1:]] == [
+        "Ben: Why not B?",
+        "Ana: Is it?\n\n> Why not B?",
+    ]
+    assert chat.screen == ["It is."]
+    assert [record.user for record in turns.records] == ["UANA"]
+
+
+async def test_question_whose_message_is_gone_is_not_answered() -> None:
+    chat, model, turns = FakeChat(thread=[]), FakeModel(["Never."]), FakeTurns()
+
+    await answered(chat, model, turns)
+
+    assert (chat.screen, model.asked) == ([], [])
+    assert list(turns.finished.values()) == ["stopped"]
+
+
+async def test_message_without_words_is_told_so() -> None:
+    blank = noted("x")
+    blank["blocks"][1]["text"]["text"] = " "
+    chat, model = FakeChat(thread=[blank]), FakeModel(["Never."])
+
+    await answered(chat, model, FakeTurns())
+
+    assert model.asked == []
+    assert len(chat.screen) == 1
