@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.budgets import period_of
-from bot.store.schema import feedback, limit_changes, limits, spent, stored, turns, usage
+from bot.store.schema import feedback, greeted, limit_changes, limits, spent, stored, turns, usage
 from bot.store.transactions import transaction, writing
 from bot.usage import FORGOTTEN_DM, FORGOTTEN_USER
 
@@ -146,6 +146,7 @@ class Retention:
         over = turns.c.finished_at.is_not(None)
         async with transaction(writing(self._engine)) as connection:
             await connection.execute(delete(feedback).where(_is_feedback_of(user)))
+            await connection.execute(delete(greeted).where(greeted.c.user == user))
             removed = (await connection.execute(delete(turns).where(own, over))).rowcount
             left = await connection.scalar(select(func.count()).select_from(turns).where(own))
             for table in (spent, limits):

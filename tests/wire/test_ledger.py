@@ -690,7 +690,7 @@ UNCOUNTED = {
 
 
 # What version 0002 did not have.
-LATER_TABLES = ("limits", "limit_changes", "spent", "feedback")
+LATER_TABLES = ("greeted", "limits", "limit_changes", "spent", "feedback")
 LATER_COLUMNS = (
     "is_first",
     "asked",
