@@ -169,14 +169,16 @@ def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 
 def _visit(options: argparse.Namespace, bot: dict[str, Any]) -> int:
+    from bot.features import ASK
     from bot.playground import run
-    from bot.playground.page import CannotListen, Command
+    from bot.playground.page import CannotListen, Command, Shortcut
 
     llm = Command(command="/llm", hint="usage | budget", description="What was used, and limits")
+    ask = Shortcut(name="Ask about this message", callback_id=ASK)
     where = {"host": options.host, "port": options.port, "opens_browser": options.open}
     bot["environment"]["LOG_LEVEL"] = "INFO"
     try:
-        asyncio.run(run.visit(**bot, **where, commands=[llm]))
+        asyncio.run(run.visit(**bot, **where, commands=[llm], shortcuts=[ask]))
     except CannotListen as error:
         place = "Name another place with --host and --port."
         return _fail(f"The playground cannot start. {error} {place}")

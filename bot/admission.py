@@ -16,7 +16,7 @@ from bot.errands import Errands
 from bot.errors import BotError, Refused, RefusedPrivately
 from bot.logs import event
 from bot.messages import Turn
-from bot.people import People
+from bot.people import People, Person
 from bot.retries import read_again, until_recorded
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,12 @@ class Rules:
     guests: bool = False
     strangers: bool = False  # people of other organisations, in channels that both share
     per_minute: int | None = None  # questions of one person; None: any number
+
+    def welcome(self, person: Person) -> bool:
+        """Whether somebody who is that may ask at all."""
+        return not (
+            (person.is_guest and not self.guests) or (person.is_external and not self.strangers)
+        )
 
 
 class Asked(Protocol):

@@ -66,7 +66,8 @@ class Intake:
         return None
 
     async def on_interaction(self, body: dict[str, Any]) -> BoltResponse:
-        """The acknowledgement of a command, a button, a form, or a look at the App Home.
+        """The acknowledgement of a command, a shortcut, a button, a form, or a look at the App
+        Home or the direct messages.
 
         Also of those that come last of all: Slack sends none of them again.
         """
@@ -110,6 +111,7 @@ def bolt_app(
     app.command(COMMAND)(on_interaction)
     app.action(ANYTHING)(on_interaction)
     app.view(ANYTHING)(on_interaction)
+    app.shortcut(ANYTHING)(on_interaction)
     app.error(on_error)
     return app
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot import history, slack, views
 from bot.draft import UNFINISHED, WHOLE, Part
 from bot.errors import BotError, CutAtTokenLimit, SlackRefused, Transient, Unavailable
+from bot.features import DISPENSABLE, SCOPES, switched_off
 from bot.files import Unreadable
 from bot.messages import ChatMessage, Delta, Identity, TurnKey, Usage
 from bot.openai_model import names_a_seeing_model
@@ -26,29 +27,6 @@ from bot.settings import Settings
 from bot.store import is_postgres, opened, sqlite_path
 
 Verdict = Literal["ok", "WRONG", "note"]
-
-# What the bot may do, and why it must. `manifest.yml` asks for the same.
-SCOPES: Mapping[str, str] = {
-    "app_mentions:read": "hear that it is mentioned",
-    "assistant:write": "be an app that Slack shows as an assistant",
-    "channels:history": "read threads in public channels",
-    "chat:write": "answer, and show its status line",
-    "commands": "be asked with /llm",
-    "groups:history": "read threads in private channels",
-    "im:history": "hear direct messages and read their threads",
-    "mpim:history": "read threads in group messages",
-    "reactions:write": "show a first sign where there is no status line",
-    "users:read": "call people by their names, and know guests and admins",
-}
-
-# What the bot may do beside that, and what becomes of it otherwise.
-OPTIONAL_SCOPES: Mapping[str, str] = {
-    "files:read": "files that people attach are not read",
-    "files:write": "CSV files of the usage come as text instead",
-}
-
-# The README says how to do without.
-DISPENSABLE = frozenset({"assistant:write"})
 
 # Variables that platforms set whose disks do not outlive a restart.
 THROW_AWAY_DISKS: Mapping[str, str] = {
@@ -112,10 +90,7 @@ async def _check_bot_token(client: AsyncWebClient) -> tuple[Identity | None, lis
         )
         for scope in sorted(set(SCOPES) - granted)
     ]
-    without = [
-        Finding("note", f"Scope {scope} is not granted: {OPTIONAL_SCOPES[scope]}.")
-        for scope in sorted(set(OPTIONAL_SCOPES) - granted)
-    ]
+    without = [Finding("note", sentence) for sentence in switched_off(granted)]
     token = Finding("ok", f"SLACK_BOT_TOKEN: @{bot.name} in workspace {bot.team}")
     granted_all = Finding("ok", f"Scopes: all {len(SCOPES)} that it needs are granted")
     return bot, [token, *(missing or [granted_all]), *without]

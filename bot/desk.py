@@ -9,7 +9,16 @@ from typing import Any, Protocol
 from bot.blocks import Json
 from bot.errands import Errands
 from bot.errors import BotError, SlackRefused
-from bot.interactions import Command, Interaction, Press, Submission, Unfit, Visit
+from bot.interactions import (
+    Command,
+    Interaction,
+    Opening,
+    Press,
+    Shortcut,
+    Submission,
+    Unfit,
+    Visit,
+)
 from bot.logs import broke, event
 from bot.views import notice_message
 
@@ -18,8 +27,16 @@ log = logging.getLogger(__name__)
 # Seconds that a form may keep its person waiting; Slack gives up after 3.
 FORM_WITHIN = 2.0
 
+# What is seen to when it is acknowledged.
+_SeenTo = Command | Press | Visit | Opening | Shortcut
+
 TOO_SLOW = "That took me too long: Slack opens a form only within 3 seconds. Please try again."
+DONE = "Done."
 NOT_SHOWN = "Slack did not let me show this. The reason is in my log."
+
+
+# docs.slack.dev/surfaces/modals#close: all views of the person's stack.
+CLOSED: Json = {"response_action": "clear"}
 
 
 class Surfaces(Protocol):
@@ -37,9 +54,10 @@ class Surfaces(Protocol):
 @dataclass(frozen=True, slots=True)
 class Form:
     """A kind of modal. ``submit`` checks what was entered at once (`Unfit`) and returns the rest of
-    the work, which ends in the view to show; ``notice`` makes a view of a sentence."""
+    the work, which ends in the view to show, or None: nothing but its closing; ``notice`` makes a
+    view of a sentence."""
 
-    submit: Callable[[Submission], Coroutine[Any, Any, Json]]
+    submit: Callable[[Submission], Coroutine[Any, Any, Json | None]]
     notice: Callable[[str], Json]
 
 
@@ -53,7 +71,9 @@ class Routes:
     # Those that are written down first: their acknowledgement says that they are.
     written: Mapping[str, Callable[[Press], Awaitable[None]]] = field(default_factory=dict)
     forms: Mapping[str, Form] = field(default_factory=dict)  # by callback_id
+    shortcuts: Mapping[str, Callable[[Shortcut], Awaitable[None]]] = field(default_factory=dict)
     visit: Callable[[Visit], Awaitable[None]] | None = None
+    opening: Callable[[Opening], Awaitable[None]] | None = None
 
 
 class Desk:
@@ -76,7 +96,7 @@ class Desk:
             self._errands.run(self._see_to(interaction, work))
         return None
 
-    def _work(self, interaction: Command | Press | Visit) -> Awaitable[None] | None:
+    def _work(self, interaction: _SeenTo) -> Awaitable[None] | None:
         routes = self._routes
         match interaction:
             case Command():
@@ -88,8 +108,13 @@ class Desk:
                 return press(interaction) if press else None
             case Visit():
                 return routes.visit(interaction) if routes.visit else None
+            case Opening():
+                return routes.opening(interaction) if routes.opening else None
+            case Shortcut():
+                shortcut = routes.shortcuts.get(interaction.callback_id)
+                return shortcut(interaction) if shortcut else None
 
-    async def _see_to(self, interaction: Command | Press | Visit, work: Awaitable[None]) -> None:
+    async def _see_to(self, interaction: _SeenTo, work: Awaitable[None]) -> None:
         try:
             await work
         except BotError as error:
@@ -99,9 +124,9 @@ class Desk:
             broke(log, "interaction.broke", error)
             await self._tell(interaction, BotError.sentence)
 
-    async def _tell(self, interaction: Command | Press | Visit, sentence: str) -> None:
+    async def _tell(self, interaction: _SeenTo, sentence: str) -> None:
         """Privately, where there is a way; whoever opens the App Home again sees it then."""
-        if isinstance(interaction, Visit):
+        if isinstance(interaction, Visit | Opening):
             return
         notice = notice_message(sentence)
         try:
@@ -124,11 +149,12 @@ class Desk:
         # Shielded: Slack's patience may end before it is done.
         await asyncio.wait({saving}, timeout=FORM_WITHIN)
         if saving.done():
-            return {"response_action": "update", "view": saving.result()}
-        self._errands.run(self._show_later(submission, saving))
+            view = saving.result()
+            return {"response_action": "update", "view": view} if view else CLOSED
+        self._errands.run(self._show_later(submission, form, saving))
         return {"response_action": "update", "view": form.notice("Just a moment ...")}
 
-    async def _shown(self, form: Form, work: Coroutine[Any, Any, Json]) -> Json:
+    async def _shown(self, form: Form, work: Coroutine[Any, Any, Json | None]) -> Json | None:
         try:
             return await work
         except BotError as error:
@@ -138,8 +164,10 @@ class Desk:
             broke(log, "form.broke", error)
             return form.notice(BotError.sentence)
 
-    async def _show_later(self, submission: Submission, saving: asyncio.Task[Json]) -> None:
-        view = await saving
+    async def _show_later(
+        self, submission: Submission, form: Form, saving: asyncio.Task[Json | None]
+    ) -> None:
+        view = await saving or form.notice(DONE)  # nothing closes a form that was acknowledged
         try:
             await self._surfaces.update_modal(submission.view_id, view)
         except BotError as error:

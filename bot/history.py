@@ -24,7 +24,10 @@ Said = SlackMessage | list[SlackMessage]
 
 
 class Conversation(Sequence[ChatMessage]):
-    """Each message is converted when it is looked at: of a long thread only the end is."""
+    """Each message is converted when it is looked at: of a long thread only the end is.
+
+    The content of one in which nothing can be read is empty.
+    """
 
     def __init__(
         self,
@@ -185,7 +188,7 @@ def _is_spoken(message: SlackMessage) -> bool:
 def _earlier(
     thread: Iterable[SlackMessage], question: Question, bot: Identity
 ) -> list[SlackMessage]:
-    return [message for message in thread if _asked(message, bot) < _seconds(question.ts)]
+    return [message for message in thread if _asked(message, bot) < moment(question.ts)]
 
 
 def _by_a_person(
@@ -262,14 +265,14 @@ def _asked(message: SlackMessage, bot: Identity) -> tuple[int, int]:
     """When a message was written; of the bot's answers, the question."""
     tag = reply_tag(message, bot)
     turn = str(tag.get("turn")) if tag else ""
-    return _seconds(turn.rpartition(":")[2]) if turn else _ts(message)
+    return moment(turn.rpartition(":")[2]) if turn else _ts(message)
 
 
 def _ts(message: SlackMessage) -> tuple[int, int]:
-    return _seconds(str(message.get("ts", "")))
+    return moment(str(message.get("ts", "")))
 
 
-def _seconds(ts: str) -> tuple[int, int]:
+def moment(ts: str) -> tuple[int, int]:
     """Slack's ``ts`` as exact numbers: as a float its microseconds would be rounded away."""
     whole, _, fraction = ts.partition(".")
     if not (ts.isascii() and whole.isdigit()):

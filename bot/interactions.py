@@ -64,7 +64,27 @@ class Visit:
     user: str
 
 
-Interaction = Command | Press | Submission | Visit
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The direct messages with the bot opened."""
+
+    user: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """An entry of the app's in the menu of a message, which the person sees."""
+
+    user: str
+    callback_id: str
+    trigger_id: str
+    channel: str
+    message: Mapping[str, Any] = field(default_factory=dict)  # as Slack hands it over
+    response_url: str = ""
+
+
+Interaction = Command | Press | Submission | Visit | Opening | Shortcut
 
 
 class Unfit(Exception):
@@ -84,6 +104,8 @@ def interaction_from(body: Mapping[str, Any]) -> Interaction | None:
             return _press(body)
         case "view_submission":
             return _submission(body)
+        case "message_action":
+            return _shortcut(body)
         case "event_callback":
             return _visit(_mapping(body.get("event")))
         case _:
@@ -135,10 +157,33 @@ def _submission(body: Mapping[str, Any]) -> Submission | None:
     return Submission(user, callback_id, _text(view.get("id")), _entered(view), about)
 
 
-def _visit(event: Mapping[str, Any]) -> Visit | None:
-    user = _id(event.get("user"))
-    is_visit = event.get("type") == "app_home_opened" and event.get("tab") == "home"
-    return Visit(user) if is_visit and user else None
+def _shortcut(body: Mapping[str, Any]) -> Shortcut | None:
+    user = _id(_mapping(body.get("user")).get("id"))
+    callback_id = _text(body.get("callback_id"))
+    if not (user and callback_id):
+        return None
+    return Shortcut(
+        user,
+        callback_id,
+        _text(body.get("trigger_id")),
+        channel=_id(_mapping(body.get("channel")).get("id")),
+        message=_mapping(body.get("message")),
+        response_url=_text(body.get("response_url")),
+    )
+
+
+def _visit(event: Mapping[str, Any]) -> Visit | Opening | None:
+    """docs.slack.dev/reference/events/app_home_opened."""
+    user, channel = _id(event.get("user")), _id(event.get("channel"))
+    if event.get("type") != "app_home_opened" or not user:
+        return None
+    match event.get("tab"):
+        case "home":
+            return Visit(user)
+        case "messages" if channel:
+            return Opening(user, channel)
+        case _:
+            return None
 
 
 def _entered(view: Mapping[str, Any]) -> dict[str, str]:

@@ -74,6 +74,7 @@ class Question:
     user: str
     text: str  # as on Slack's wire: mrkdwn, escaped
     files: tuple[File, ...] = ()
+    is_posted: bool = False  # by the bot, in the person's place: what it says is read there
 
     @property
     def key(self) -> TurnKey:

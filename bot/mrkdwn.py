@@ -63,6 +63,17 @@ def from_mrkdwn(text: str, *, names: Mapping[str, str]) -> str:
     return "".join((*pieces, _from_prose(text[at:], names)))
 
 
+def as_shown(text: str, *, names: Mapping[str, str]) -> str:
+    """The same with Slack's own marks left as they are: links, mentions and entities read as Slack
+    shows them, and are links and mentions no more."""
+    pieces: list[str] = []
+    at = 0
+    for match in _REFERENCE.finditer(text):
+        pieces += _unescape(text[at : match.start()]), _shown(match[0], names)
+        at = match.end()
+    return "".join((*pieces, _unescape(text[at:])))
+
+
 def _fences(text: str) -> Iterator[tuple[re.Match[str], re.Match[str]]]:
     """Where fences open and close; one that is never closed is none."""
     opening: re.Match[str] | None = None
@@ -89,16 +100,7 @@ def _from_fence(code: str, ticks: str, names: Mapping[str, str]) -> str:
     elif ends_apart and others.strip() and _INFO.fullmatch(first.rstrip()):
         info, code = first.rstrip(), others
     end = "" if ends_apart else "\n"
-    return f"{ticks}{info}\n{_from_code(code, names)}{end}{ticks}"
-
-
-def _from_code(code: str, names: Mapping[str, str]) -> str:
-    pieces: list[str] = []
-    at = 0
-    for match in _REFERENCE.finditer(code):
-        pieces += _unescape(code[at : match.start()]), _shown(match[0], names)
-        at = match.end()
-    return "".join((*pieces, _unescape(code[at:])))
+    return f"{ticks}{info}\n{as_shown(code, names=names)}{end}{ticks}"
 
 
 def _from_prose(text: str, names: Mapping[str, str]) -> str:
@@ -107,7 +109,7 @@ def _from_prose(text: str, names: Mapping[str, str]) -> str:
     def keep(match: re.Match[str]) -> str:
         found = match[0]
         if found.startswith("`"):
-            kept.append(_from_code(found, names))
+            kept.append(as_shown(found, names=names))
         else:
             kept.append(_from_reference(found, names) if len(found) > 1 else found)
         return _KEPT

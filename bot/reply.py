@@ -71,6 +71,7 @@ class _Message:
     ts: str | None = None
     part: Part | None = None  # None also where that is uncertain
     posted: Part | None = None  # what it shows if it stands there, as far as that is known
+    post: int = 0  # which of this process's posts; 0: another's
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +102,14 @@ class Reply:
         signs: Signs,
         *,
         asked: int = 1,
+        life: int = 1,
         on_messages: Callable[[list[str]], None] = lambda _: None,
     ) -> None:
-        """``on_messages`` hears the ``ts`` of the reply's messages when they change."""
+        """``life`` grows with each process that answers the question; ``on_messages`` hears the
+        ``ts`` of the reply's messages when they change."""
         self.asked = asked  # `Turn.asked`: what is shown answers that
+        self._life = life
+        self._posts = 0  # that were tried
         self._question = question
         self._chat = chat
         self._turnstile = turnstile
@@ -315,12 +320,11 @@ class Reply:
     async def _show(self, step: _Step) -> None:
         # What comes from now on is not in this call.
         unseen_since, self._claim.since = self._claim.since, asyncio.get_running_loop().time()
-        message = self._view(step.part, step.number)
         try:
             if step.ts is None:
-                await self._post(message, step.part)
+                await self._post(step.part, step.number)
             else:
-                await self._update(step.ts, message)
+                await self._update(step.ts, self._view(step.part, step.number))
             self._messages[step.number].part = step.part
             self._learn_of_buttons()
         except Transient as error:
@@ -368,7 +372,8 @@ class Reply:
     def _view(self, part: Part, number: int) -> dict[str, Any]:
         view = views.plain_message if self._is_plain else views.reply_message
         part = replace(part, offers=self._offers(part))
-        return view(part, turn=self._question.key, number=number, asked=self.asked)
+        rank = (self._life, self._messages[number].post)
+        return view(part, turn=self._question.key, number=number, asked=self.asked, rank=rank)
 
     def _offers(self, part: Part) -> tuple[Offer, ...]:
         """As far as Slack takes buttons."""
@@ -380,13 +385,14 @@ class Reply:
             event(log, "buttons.refused", level=logging.WARNING)
             self._signs.buttons = False
 
-    async def _post(self, message: dict[str, Any], part: Part) -> None:
-        posted = _Message(posted=part)
+    async def _post(self, part: Part, number: int) -> None:
+        self._posts += 1
+        posted = _Message(posted=part, post=self._posts)
         self._messages.append(posted)
         self._sign.expect_post()
         try:
             posted.ts = await self._chat.post(
-                self._question.channel, self._question.thread_ts, message
+                self._question.channel, self._question.thread_ts, self._view(part, number)
             )
         except (RateLimited, SlackRefused):
             self._messages.remove(posted)  # certainly not there

@@ -40,8 +40,9 @@ from bot.reply import LANDS_WITHIN, Reply
 from bot.retries import until_it_lands, until_recorded
 from bot.sign import Signs
 from bot.standing import Standing, hopeless, is_too_old, standing
+from bot.threads import Thread, Threads
 from bot.turnstile import Closed, Turnstile
-from bot.writer import Admission, Answer, Asked, Begun, Chat, Thread, Writer
+from bot.writer import Admission, Answer, Asked, Begun, Chat, Writer
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ class Responder:
     ) -> None:
         self._bot = bot
         self._chat = chat
+        self._threads = Threads(bot, chat)
         self._writer = writer
         self._turns = turns
         self._admission = admission
@@ -151,9 +153,12 @@ class Responder:
             self._turnstile,
             self._signs,
             asked=turn.asked,
+            # One that was resumed and not begun is no first life either.
+            life=turn.attempts + 1 + turn.is_resumed,
             on_messages=lambda messages: self._note(turn.key, messages),
         )
-        return Answer(turn, question, self._meter(turn), reply)
+        asked = None if question and question.is_posted else question
+        return Answer(turn, asked, self._meter(turn), reply)
 
     def _meter(self, turn: Turn) -> Meter:
         return Meter(turn, self._writer.model, self._prices, _now())
@@ -251,7 +256,7 @@ class Responder:
         while True:
             try:
                 return await until_it_lands(
-                    lambda: self._chat.thread(turn.key.channel, turn.thread_ts)
+                    lambda: self._threads.read(turn.key.channel, turn.thread_ts)
                 )
             except Transient:
                 if is_too_old(turn, datetime.now(UTC)):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,9 @@ from bot.desk import Desk, Form, Routes
 from bot.downloads import downloading
 from bot.errands import Errands
 from bot.errors import BotError, CannotStart, SlackRefused, Transient
+from bot.features import ASK
+from bot.inquiry_desk import InquiryDesk
+from bot.inquiry_views import notice_modal
 from bot.logs import event, heard_by
 from bot.messages import Identity, Turn, TurnKey
 from bot.metrics import Metrics, Moment, shown
@@ -33,11 +36,14 @@ from bot.reader import FileReader
 from bot.responder import Responder
 from bot.retries import until_reachable
 from bot.sandbox import Sandbox
+from bot.seal import Seal
 from bot.settings import Settings
 from bot.store import Membership, Store, opened
+from bot.titles import Titles
 from bot.turnstile import Turnstile
 from bot.usage_desk import UsageDesk
 from bot.usage_views import PERIOD, SHEET
+from bot.welcome import Welcome
 from bot.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -258,8 +264,16 @@ async def _start(
         errands=errands,
         per_minute=settings.questions_per_minute,
     )
-    desk = _desk(settings, identity, store, chat, surfaces, people, errands, controls)
-    intake = Intake(identity, accept=queue.accept, heed=controls.heed, desk=desk)
+    titles = Titles(queue.accept, sessions=surfaces, known_name=chat.known_name, errands=errands)
+    inquiries = InquiryDesk(
+        identity,
+        chat=chat,
+        surfaces=surfaces,
+        seal=Seal(settings.slack_bot_token),
+        accept=titles.accept,
+    )
+    desk = _desk(settings, identity, store, chat, surfaces, people, errands, controls, inquiries)
+    intake = Intake(identity, accept=titles.accept, heed=controls.heed, desk=desk)
     bot = Running(intake, queue, responder, turnstile, store.member, errands)
     stack.push_async_callback(store.member.leave)
     await store.member.join(bot)
@@ -288,6 +302,13 @@ def _whisper(chat: slack.SlackChat) -> Tell:
     return whisper
 
 
+def _may_ask(rules: Rules, people: People) -> Callable[[str], Awaitable[bool]]:
+    async def may_ask(user: str) -> bool:
+        return rules.welcome(await people.who(user))
+
+    return may_ask
+
+
 def _desk(
     settings: Settings,
     bot: Identity,
@@ -297,6 +318,7 @@ def _desk(
     people: People,
     errands: Errands,
     controls: Controls,
+    inquiries: InquiryDesk,
 ) -> Desk:
     usage = UsageDesk(
         bot.team,
@@ -316,6 +338,12 @@ def _desk(
         model=settings.openai_model,
         prices=settings.prices,
     )
+    welcome = Welcome(
+        bot.team,
+        records=store.greetings,
+        surfaces=surfaces,
+        may_ask=_may_ask(rules_of(settings), people),
+    )
     routes = Routes(
         help=usage.help,
         commands={"usage": usage.answer, "budget": budgets.answer},
@@ -330,8 +358,11 @@ def _desk(
         forms={
             BUDGETS: Form(budgets.submit, refused_modal),
             REASON: Form(controls.explain, reason_notice),
+            ASK: Form(inquiries.submit, notice_modal),
         },
+        shortcuts={ASK: inquiries.open},
         visit=usage.visit,
+        opening=welcome.open,
     )
     return Desk(routes, surfaces, errands)
 

@@ -248,6 +248,14 @@ class SlackChat:
             if not cursor or len(messages) == known:  # the latter would go on for ever
                 return list(messages.values())
 
+    async def look_at(self, channel: str, ts: str) -> None:
+        """Returns where the bot can read that message."""
+        await self._call("conversations.replies", channel=channel, ts=ts, limit=1)
+
+    async def permalink(self, channel: str, ts: str) -> str:
+        answer = await self._call("chat.getPermalink", channel=channel, message_ts=ts)
+        return str(answer.get("permalink") or "")
+
     async def find_reply(self, channel: str, thread_ts: str, turn: TurnKey) -> dict[str, int]:
         """All messages of that turn's reply that stand in the thread: by ``ts``, which part."""
         thread = await self._thread(channel, thread_ts, ends=True)
@@ -351,6 +359,22 @@ class Surfaces:
 
     async def update_modal(self, view_id: str, view: dict[str, Any]) -> None:
         await self._call("views.update", view_id=view_id, view=view)
+
+    async def suggest(self, channel: str, prompts: list[dict[str, str]]) -> None:
+        """Offers ready-made questions in the direct messages of a channel.
+
+        With a thread's ``ts`` the call would do nothing, in silence
+        (docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts).
+        """
+        await self._call(
+            "assistant.threads.setSuggestedPrompts", channel_id=channel, prompts=prompts
+        )
+
+    async def entitle(self, channel: str, thread_ts: str, title: str) -> None:
+        """Names a session, which is a thread of the direct messages."""
+        await self._call(
+            "agents.sessions.rename", channel_id=channel, thread_ts=thread_ts, title=title
+        )
 
     async def show_home(self, user: str, view: dict[str, Any]) -> None:
         await self._call("views.publish", user_id=user, view=view)

@@ -29,6 +29,7 @@ class StandingMessage:
     is_last: bool = False  # it stands there as the end of an answer
     asked: int = 1  # `Turn.asked`: what it answers
     outcome: Outcome = "complete"  # of the answer that it is the end of
+    rank: tuple[int, int] = (0, 0)  # which process of those that answered it, which of its posts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,9 @@ class Standing:
 def standing(thread: Sequence[Mapping[str, Any]], turn: Turn, bot: Identity) -> Standing:
     """What a thread holds of a turn. Only this bot's own messages count as a reply.
 
-    Where two messages are the same part, the older was given up: a process ended before it
-    could delete it. So was what follows a gap, and what follows the last part.
+    Where two messages are the same part, that of an earlier process or post was given up, and could
+    not be deleted before a process ended, or it came to stand there late. So was what follows a
+    gap, and what follows the last part.
     """
     question, has_reaction = None, False
     parts: dict[int, StandingMessage] = {}
@@ -60,9 +62,11 @@ def standing(thread: Sequence[Mapping[str, Any]], turn: Turn, bot: Identity) -> 
         number = part_of(message, turn.key, bot)
         if number is None:
             continue
+        found = _as_it_stands(message, bot)
         if number in parts:
-            surplus.append(parts[number].ts)
-        parts[number] = _as_it_stands(message, bot)
+            older, found = sorted((parts[number], found), key=lambda each: each.rank)
+            surplus.append(older.ts)
+        parts[number] = found
     reply: list[StandingMessage] = []
     for number, found in sorted(parts.items()):
         if number != len(reply) or any(earlier.is_last for earlier in reply):
@@ -113,7 +117,12 @@ def _as_it_stands(message: Mapping[str, Any], bot: Identity) -> StandingMessage:
         is_last=tag.get("is_last") is True,
         asked=asked if isinstance(asked, int) else 1,
         outcome=outcome if outcome in get_args(Outcome) else "complete",
+        rank=(_whole(tag.get("life")), _whole(tag.get("post"))),
     )
+
+
+def _whole(number: object) -> int:
+    return number if isinstance(number, int) else 0
 
 
 def _has_reaction(message: Mapping[str, Any], bot: Identity) -> bool:

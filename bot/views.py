@@ -33,14 +33,18 @@ def wordless(question: Question) -> str:
     )
 
 
-def reply_message(part: Part, *, turn: TurnKey, number: int, asked: int = 1) -> dict[str, Any]:
+def reply_message(
+    part: Part, *, turn: TurnKey, number: int, asked: int = 1, rank: tuple[int, int] = (0, 0)
+) -> dict[str, Any]:
     """The arguments of ``chat.postMessage`` and ``chat.update`` for one part of an answer.
 
     The answer stands alone in the markdown block, so that it can be read back from there; what
     the bot itself has to say stands in a context block beneath, and then what people can do.
-    ``asked`` is `Turn.asked`.
+    ``asked`` is `Turn.asked`; of two messages that stand there as one part, that of the higher
+    ``rank`` counts: which process of those that answered it, and which of its posts.
     """
     payload = {"turn": str(turn), "part": number, "is_last": part.is_last, "asked": asked}
+    payload |= {"life": rank[0], "post": rank[1]}
     if part.is_last:  # for the books, should the process end before it has written there
         payload["outcome"] = part.outcome
     blocks: list[dict[str, Any]] = []
@@ -56,13 +60,15 @@ def reply_message(part: Part, *, turn: TurnKey, number: int, asked: int = 1) -> 
     }
 
 
-def plain_message(part: Part, *, turn: TurnKey, number: int, asked: int = 1) -> dict[str, Any]:
+def plain_message(
+    part: Part, *, turn: TurnKey, number: int, asked: int = 1, rank: tuple[int, int] = (0, 0)
+) -> dict[str, Any]:
     """The same where Slack does not take the Markdown: as the model wrote it, not rendered."""
     pieces = [part.text[at : at + SECTION_LIMIT] for at in range(0, len(part.text), SECTION_LIMIT)]
     sections = [
         {"type": "section", "text": {"type": "plain_text", "text": piece}} for piece in pieces
     ]
-    message = reply_message(part, turn=turn, number=number, asked=asked)
+    message = reply_message(part, turn=turn, number=number, asked=asked, rank=rank)
     others = [block for block in message["blocks"] if block["type"] != "markdown"]
     return message | {"blocks": [*sections, *others]}
 

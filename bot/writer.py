@@ -36,8 +36,7 @@ from bot.meter import Meter
 from bot.prompt import Prompt, TokenEstimate, files_that_fit, fit, system_message
 from bot.reply import Reply, ReplyChat
 from bot.retries import OnWait, ask_again, read_again, until_recorded
-
-Thread = Sequence[Mapping[str, Any]]  # its messages as Slack gives them
+from bot.threads import Thread, Threads
 
 # Seconds. A shorter wait is over before its reader has understood the sentence about it.
 NOTICEABLE = 2.0
@@ -147,6 +146,7 @@ class Writer:
     ) -> None:
         self._bot = bot
         self._chat = chat
+        self._threads = Threads(bot, chat)
         self._model = model
         self._files = files
         self._turns = turns
@@ -219,9 +219,9 @@ class Writer:
         return question
 
     async def _thread(self, question: Question, thread: Thread | None, on_wait: OnWait) -> Thread:
-        if question.opens_thread:
-            return []
-        return await self._read_thread(question, on_wait) if thread is None else thread
+        if thread is not None:
+            return thread
+        return [] if question.opens_thread else await self._read_thread(question, on_wait)
 
     async def _material(self, question: Question, thread: Thread, reply: Reply) -> _Material:
         """What is said and attached in the thread, with the names of those who speak."""
@@ -250,7 +250,7 @@ class Writer:
     async def _read_thread(self, question: Question, on_wait: OnWait) -> Thread:
         try:
             return await read_again(
-                lambda: self._chat.thread(question.channel, question.thread_ts), on_wait
+                lambda: self._threads.read(question.channel, question.thread_ts), on_wait
             )
         except SlackRefused as error:
             if error.code == "thread_not_found":  # its root was deleted

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bot.playground.demo import IsFinished, addresses
 from bot.playground.model import LocalModel
-from bot.playground.page import Command, Page
+from bot.playground.page import Command, Page, Shortcut
 from bot.playground.page.guard import is_loopback
 from bot.playground.page.switches import SILENCE
 from bot.playground.process import BotProcess, matters
@@ -33,6 +33,7 @@ async def visit(
     host: str = "127.0.0.1",
     port: int | None = None,
     commands: Sequence[Command] = (),
+    shortcuts: Sequence[Shortcut] = (),
     real_model: bool = False,
     opens_browser: bool = False,
 ) -> None:
@@ -63,6 +64,7 @@ async def visit(
             host=host,
             port=port,
             commands=commands,
+            shortcuts=shortcuts,
             real_model=real_model,
             secrets=[value for name, value in environment.items() if name.endswith("_KEY")],
         )

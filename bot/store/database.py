@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from bot.retries import until_recorded
 from bot.store.calls import CallsLeft, SharedCalls
 from bot.store.feedback import Feedback
+from bot.store.greetings import Greetings
 from bot.store.ledger import Ledger
 from bot.store.limits import Limits
 from bot.store.migrations import upgrade
@@ -46,6 +47,7 @@ class Store:
         self.ledger = Ledger(engine, reports=reports)
         self.feedback = Feedback(engine)
         self.limits = Limits(engine)
+        self.greetings = Greetings(engine)
         self.retention = Retention(engine)
         self.member: Membership = (
             Replica(database_url, engine, self.turns)

@@ -25,6 +25,7 @@ from bot.budgets import period_of
 from bot.store.schema import (
     asked_again,
     feedback,
+    greeted,
     limit_changes,
     limits,
     spent,
@@ -161,6 +162,7 @@ class Retention:
         async with transaction(writing(self._engine)) as connection:
             await connection.execute(delete(feedback).where(_is_feedback_of(user)))
             await connection.execute(delete(asked_again).where(asked_again.c.user == user))
+            await connection.execute(delete(greeted).where(greeted.c.user == user))
             removed = (await connection.execute(delete(turns).where(own, over))).rowcount
             left = await connection.scalar(select(func.count()).select_from(turns).where(own))
             for table in (spent, limits):

@@ -134,6 +134,15 @@ feedback = Table(
 
 Index("feedback_by_time", feedback.c.at)
 
+# Whom the bot has told what it is: once to each person.
+greeted = Table(
+    "greeted",
+    schema,
+    Column("team", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    Column("at", DateTime, nullable=False, server_default=func.now()),  # UTC
+)
+
 # What is left of Slack's limits, where several replicas share them: a row for each kind of call.
 calls = Table(
     "calls",

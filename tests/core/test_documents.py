@@ -1,19 +1,27 @@
 """What the documents say is what the code does."""
 
 import re
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 import yaml
 
+from bot import features
 from bot.app import COMMAND, EVENTS, OPTIONAL_EVENTS
-from bot.check import OPTIONAL_SCOPES, SCOPES
+from bot.features import ASK, DISPENSABLE, FEATURES, METHODS, SCOPES, Feature, switched_off
+from bot.playground.slack import LocalSlack
+from bot.playground.slack.methods import METHODS as LOCAL_METHODS
 from bot.settings import DEFAULT_DATABASE, VARIABLES, Settings
+from bot.welcome import PROMPTS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text())
+# The README's, with all that the bot can do.
+WHOLE: dict[str, Any] = yaml.safe_load(README.split("```yaml\n", 1)[1].split("```", 1)[0])
 
 
 def _only(*required: str, **properties: Any) -> dict[str, Any]:
@@ -44,13 +52,35 @@ MANIFEST_SCHEMA = _only(
         background_color={"type": "string", "pattern": "^#[0-9a-fA-F]{3}([0-9a-fA-F]{3})?$"},
     ),
     features=_only(
-        agent_view=_only("agent_description", agent_description=_text(1, 300)),
+        agent_view=_only(
+            "agent_description",
+            agent_description=_text(1, 300),
+            suggested_prompts={
+                "type": "array",
+                "maxItems": 4,
+                "items": _only("title", "message", title=_text(1, 100), message=_text(1, 1000)),
+            },
+        ),
         app_home=_only(
             home_tab_enabled=_BOOLEAN,
             messages_tab_enabled=_BOOLEAN,
             messages_tab_read_only_enabled=_BOOLEAN,
         ),
         bot_user=_only("display_name", display_name=_text(1, 80), always_online=_BOOLEAN),
+        shortcuts={
+            "type": "array",
+            "maxItems": 10,
+            "items": _only(
+                "name",
+                "type",
+                "callback_id",
+                "description",
+                name=_text(1, 24),
+                type={"enum": ["message", "global"]},
+                callback_id=_text(1, 255),
+                description=_text(1, 150),
+            ),
+        },
         slash_commands={
             "type": "array",
             "maxItems": 50,
@@ -126,14 +156,116 @@ def test_the_manifest_has_the_command_that_the_bot_answers() -> None:
     assert MANIFEST["features"]["app_home"]["home_tab_enabled"] is True
 
 
-def test_the_readme_names_the_scopes_that_are_optional() -> None:
-    assert [scope for scope in OPTIONAL_SCOPES if f"`{scope}`" not in README] == []
+def in_words(feature: Feature) -> str:
+    """A row of the README's table."""
+    parts = [("scope", feature.scopes), ("event", feature.events)]
+    adds = [
+        f"{kind}{'s' if len(names) > 1 else ''} {', '.join(f'`{name}`' for name in names)}"
+        for kind, names in parts
+        if names
+    ]
+    adds += [f"shortcut `{feature.shortcut}`"] if feature.shortcut else []
+    return f"| {feature.name} | {'; '.join(adds)} | {feature.without} |"
 
 
-def test_the_manifest_fits_slack_s_schema() -> None:
-    jsonschema.validate(MANIFEST, MANIFEST_SCHEMA)
+def test_the_readme_says_what_each_feature_needs() -> None:
+    assert [feature for feature in FEATURES if in_words(feature) not in README] == []
 
-    assert MANIFEST["settings"]["socket_mode_enabled"] is True
+
+def test_the_whole_manifest_is_the_least_one_with_what_all_features_need() -> None:
+    scopes = {scope for feature in FEATURES for scope in feature.scopes}
+    events = {event for feature in FEATURES for event in feature.events}
+    shortcuts = [feature.shortcut for feature in FEATURES if feature.shortcut]
+
+    assert set(_scopes(WHOLE)) - set(_scopes(MANIFEST)) == scopes
+    assert set(_events(WHOLE)) - set(_events(MANIFEST)) == events == set(OPTIONAL_EVENTS)
+    assert [each["callback_id"] for each in WHOLE["features"]["shortcuts"]] == shortcuts
+    assert _rest(WHOLE) == _rest(MANIFEST)
+
+
+def _rest(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Without what features add to."""
+    rest = deepcopy(manifest)
+    rest["features"].pop("shortcuts", None)
+    _scopes(rest).clear()
+    _events(rest).clear()
+    return rest
+
+
+def _scopes(manifest: dict[str, Any]) -> list[str]:
+    found: list[str] = manifest["oauth_config"]["scopes"]["bot"]
+    return found
+
+
+def _events(manifest: dict[str, Any]) -> list[str]:
+    found: list[str] = manifest["settings"]["event_subscriptions"]["bot_events"]
+    return found
+
+
+def test_the_manifest_suggests_the_questions_that_the_bot_suggests() -> None:
+    prompts = MANIFEST["features"]["agent_view"]["suggested_prompts"]
+
+    assert {each["title"]: each["message"] for each in prompts} == PROMPTS
+    assert len(prompts) <= 4
+
+
+def test_each_call_in_the_code_is_in_the_table_of_scopes() -> None:
+    call = re.compile(r'_(?:call|translated|response)\((?:[^"()]*,)?\s*"([\w.]+)"')
+    code = [path.read_text() for path in (ROOT / "bot").glob("*.py")]
+
+    assert {name for text in code for name in call.findall(text)} == set(METHODS)
+    # None is called in a way that this does not see.
+    assert not any(re.search(r"client\.[a-z]+_\w+\(", text) for text in code)
+
+
+def test_the_local_slack_wants_the_same_scopes() -> None:
+    histories = {f"{kind}:history" for kind in ("channels", "groups", "im", "mpim")}
+    for name, scopes in METHODS.items():
+        method = LOCAL_METHODS.get(name)
+        if method is None:
+            assert name == "apps.connections.open"  # of the app, not the bot
+        elif method.per_kind == "history":
+            assert set(scopes) == histories
+        elif method.per_kind:
+            assert {scope.partition(":")[2] for scope in scopes} == {method.per_kind}
+        else:
+            assert scopes == ((method.scope,) if method.scope else ())
+    assert set(SCOPES) <= set(LocalSlack().scopes)
+
+
+def test_no_scope_is_asked_for_that_nothing_needs() -> None:
+    optional = [scope for feature in FEATURES for scope in feature.scopes]
+    asked = {*SCOPES, *optional}
+    by_calls = {scope for scopes in METHODS.values() for scope in scopes}
+    by_events = {features.EVENTS[event] for event in (*EVENTS, *OPTIONAL_EVENTS)} - {None}
+
+    assert asked == by_calls | by_events | {"commands"}  # the command, and the shortcut
+    assert set(features.EVENTS) == {*EVENTS, *OPTIONAL_EVENTS}
+    assert len(optional) == len(set(optional))
+    assert set(SCOPES).isdisjoint(optional)
+    assert set(SCOPES) >= DISPENSABLE
+
+
+def test_what_is_off_is_said_in_words() -> None:
+    everything = {scope for feature in FEATURES for scope in feature.scopes}
+
+    assert switched_off(everything) == []
+    assert switched_off(everything - {"files:read"}) == [
+        "Files: off. Scope files:read is not granted: files that people attach are not read."
+    ]
+    assert len(switched_off(set())) == sum(bool(feature.scopes) for feature in FEATURES)
+
+
+def test_the_shortcut_is_in_the_whole_manifest_alone() -> None:
+    assert "shortcuts" not in MANIFEST["features"]
+    assert f"callback_id: {ASK}" in README
+
+
+@pytest.mark.parametrize("manifest", [MANIFEST, WHOLE], ids=["least", "whole"])
+def test_the_manifest_fits_slack_s_schema(manifest: dict[str, Any]) -> None:
+    jsonschema.validate(manifest, MANIFEST_SCHEMA)
+
+    assert manifest["settings"]["socket_mode_enabled"] is True
 
 
 def test_each_make_target_in_the_readme_exists() -> None:

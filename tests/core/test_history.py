@@ -332,7 +332,14 @@ def test_own_messages_are_known_by_bot_or_user() -> None:
 def test_own_reply_names_its_turn_and_part() -> None:
     tag = reply_tag(part("text", number=3), BOT)
 
-    assert tag == {"turn": f"T1:C1:{ROOT}", "part": 3, "is_last": False, "asked": 1}
+    assert tag == {
+        "turn": f"T1:C1:{ROOT}",
+        "part": 3,
+        "is_last": False,
+        "asked": 1,
+        "life": 0,
+        "post": 0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -538,7 +545,11 @@ def test_no_thread_is_too_odd(thread: Sequence[dict[str, Any]]) -> None:
     messages = chat_messages(thread, QUESTION, BOT, NAMES)
 
     assert messages[-1] == ChatMessage("user", "Ana: and now?")
-    assert all(message.role in ("user", "assistant") and message.content for message in messages)
+    assert all(message.role in ("user", "assistant") for message in messages)
+    prompt = fit(
+        ChatMessage("system", "Be kind."), messages, budget=1_000, estimate=TokenEstimate()
+    )
+    assert all(message.content for message in prompt.messages)
     assert "UANA" in people(thread, QUESTION, BOT)
     own_ones = sum(is_own(message, BOT) for message in thread)
     assert sum(message.role == "assistant" for message in messages) <= own_ones

@@ -11,6 +11,7 @@ from bot.interactions import (
     LONGEST,
     Command,
     Interaction,
+    Opening,
     Press,
     Submission,
     Visit,
@@ -104,7 +105,9 @@ def test_look_at_the_app_home_is_read() -> None:
 
     assert interaction_from({"type": "event_callback", "event": event}) == Visit("UANA")
     other = {**event, "tab": "messages"}
-    assert interaction_from({"type": "event_callback", "event": other}) is None
+    assert interaction_from({"type": "event_callback", "event": other}) == Opening("UANA", "D1")
+    away = {**event, "tab": "about"}
+    assert interaction_from({"type": "event_callback", "event": away}) is None
 
 
 @pytest.mark.parametrize(

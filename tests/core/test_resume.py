@@ -12,7 +12,7 @@ from math import inf
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot import errors, views
@@ -1032,6 +1032,13 @@ def test_turn_that_is_taken_from_one_process_after_the_other_stands_once(
         max_size=4,
     ),
     slow_posts=st.lists(st.sampled_from([0.1, 2.0, 6.0]), max_size=3),
+)
+@example(  # the first one's post lands behind the second one's
+    name="long, then short",
+    has_status_line=False,
+    deaths=[(14, 0.3), (29, 0.3)],
+    faults=[("update", RateLimited("Slack", 3.0))],
+    slow_posts=[6.0],
 )
 @settings(max_examples=300, deadline=None)
 def test_processes_that_are_killed_one_after_the_other_leave_one_whole_answer(

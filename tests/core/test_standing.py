@@ -31,11 +31,17 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def reply(
-    ts: str, text: str, number: int = 0, *, is_last: bool = False, **values: Any
+    ts: str,
+    text: str,
+    number: int = 0,
+    *,
+    is_last: bool = False,
+    rank: tuple[int, int] = (0, 0),
+    **values: Any,
 ) -> dict[str, Any]:
     """One of the bot's messages, as Slack gives it back."""
     part = Part(text, is_last=is_last, is_final=is_last)
-    message = reply_message(part, turn=TURN.key, number=number)
+    message = reply_message(part, turn=TURN.key, number=number, rank=rank)
     return {
         "type": "message",
         "ts": ts,
@@ -215,6 +221,23 @@ def test_what_follows_a_gap_was_given_up() -> None:
 
     assert texts(what) == ["one"]
     assert what.surplus == ("1.3", "1.4")
+
+
+def test_post_of_an_earlier_process_that_lands_late_is_surplus() -> None:
+    late = reply("1.2", "an older beginning", rank=(1, 1))
+
+    what = found(reply("1.1", "So", rank=(2, 1)), late, reply("1.3", "it is.", 1, is_last=True))
+
+    assert (texts(what), what.surplus) == (["So", "it is."], ("1.2",))
+
+
+def test_post_that_was_made_again_and_lands_all_the_same_is_surplus() -> None:
+    late = reply("1.2", "So", rank=(2, 1))
+
+    what = found(reply("1.1", "So it is.", is_last=True, rank=(2, 2)), late)
+
+    assert (texts(what), what.surplus) == (["So it is."], ("1.2",))
+    assert what.is_whole
 
 
 def test_reply_whose_beginning_is_gone_has_only_surplus() -> None:

@@ -70,7 +70,7 @@ def test_notice_message_has_no_markdown_block_and_no_metadata() -> None:
 
 
 def test_metadata_names_turn_and_part() -> None:
-    message = reply_message(Part("So"), turn=TURN, number=2)
+    message = reply_message(Part("So"), turn=TURN, number=2, rank=(3, 2))
 
     assert message["metadata"] == {
         "event_type": "llm_reply",
@@ -79,6 +79,8 @@ def test_metadata_names_turn_and_part() -> None:
             "part": 2,
             "is_last": False,
             "asked": 1,
+            "life": 3,
+            "post": 2,
         },
     }
 

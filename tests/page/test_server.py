@@ -16,7 +16,7 @@ import pytest_asyncio
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground.model import LocalModel
-from bot.playground.page import CannotListen, Command, Page, server
+from bot.playground.page import CannotListen, Command, Page, Shortcut, server
 from bot.playground.page.guard import HEADERS
 from bot.playground.page.server import CONTENT_TYPES
 from bot.playground.slack import LocalSlack
@@ -110,6 +110,7 @@ KEPT = {
     "status": ("statuses", ("channel", "thread_ts")),
     "home": ("homes", ("user",)),
     "prompts": ("prompts", ("channel", "thread_ts")),
+    "title": ("titles", ("channel", "thread_ts")),
     "row": ("wire", ("id",)),
 }
 
@@ -179,6 +180,7 @@ async def staged(
     bot = NoBot()
     async with LocalSlack(clock=clock) as slack, LocalModel() as model:
         commands = [Command(command="/llm", hint="usage", description="What was used")]
+        shortcuts = [Shortcut(name="Ask about this message", callback_id="ask")]
         page = Page(
             slack,
             model,
@@ -186,6 +188,7 @@ async def staged(
             is_finished=is_finished,
             port=0,
             commands=commands,
+            shortcuts=shortcuts,
             real_model=real_model,
             secrets=["", KEY],
         )
@@ -210,6 +213,7 @@ async def test_a_new_window_is_told_everything(stage: Stage) -> None:
     assert names["C0GROUP"] == "Ana, Ben, Chloe, Bot"
     assert names["D0ANA"] == "Ana"
     assert state["commands"][0]["command"] == "/llm"
+    assert state["shortcuts"] == [{"name": "Ask about this message", "callback_id": "ask"}]
     (message,) = state["messages"]
     assert (message["ts"], message["user"], message["thread_ts"]) == (ts, "U0ANA", None)
     assert "all" in message["html"]
@@ -349,6 +353,34 @@ async def test_a_click_reaches_the_app(stage: Stage) -> None:
     assert delivery.payload["actions"][0]["action_id"] == "stop_now"
     assert delivery.payload["user"]["id"] == "U0BEN"
     assert "other" in await stage.refused("act", **where, action_id="other")
+
+
+async def test_a_shortcut_is_used_on_a_message_that_one_sees(stage: Stage) -> None:
+    ts = await stage.say("Look.")
+    where = {"user": "U0ANA", "channel": "C0GENERAL"}
+
+    await stage.do("shortcut", **where, ts=ts, callback_id="ask")
+    payload = stage.slack.deliveries[-1].payload
+    unknown = await stage.refused("shortcut", **where, ts=ts, callback_id="other")
+    gone = await stage.refused("shortcut", **where, ts="1.0", callback_id="ask")
+    others = {"user": "U0BEN", "channel": stage.slack.dm("Ana")}
+    foreign = await stage.refused("shortcut", **others, ts=ts, callback_id="ask")
+
+    assert (payload["type"], payload["message"]["text"]) == ("message_action", "Look.")
+    assert "no shortcut other" in unknown
+    assert "no such message" in gone
+    assert "in no channel" in foreign
+
+
+async def test_direct_messages_that_are_opened_and_their_names_are_told(stage: Stage) -> None:
+    dm = stage.slack.dm("Ana")
+    async with stage.window() as window:
+        await stage.do("home", user="U0ANA", tab="messages")
+        await stage.api.agents_sessions_rename(channel_id=dm, thread_ts="1.0", title="The plan")
+        (title,) = await window.until(lambda: window.state["titles"])
+
+    assert stage.slack.deliveries[-1].payload["event"]["tab"] == "messages"
+    assert title == {"channel": dm, "thread_ts": "1.0", "title": "The plan"}
 
 
 async def test_the_home_and_a_modal_are_shown_to_their_person(stage: Stage) -> None:

@@ -90,7 +90,8 @@ async def test_check_says_what_is_missing_without_a_scope_that_is_optional(tmp_p
         status, said = await check(slack, tmp_path, OPENAI_BASE_URL=model.base_url)
 
     assert status == 0
-    assert "Scope files:write is not granted: CSV files of the usage come as text" in said
+    off = "note   CSV as a file: off. Scope files:write is not granted: CSV files of the usage come"
+    assert off in said
 
 
 async def test_check_names_what_is_wrong(tmp_path: Path) -> None:

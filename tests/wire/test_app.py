@@ -23,7 +23,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import server, socket_mode
 from bot.__main__ import environment
 from bot.app import Intake, bolt_app
-from bot.interactions import Command, Interaction, Press, Submission, Visit
+from bot.interactions import (
+    Command,
+    Interaction,
+    Opening,
+    Press,
+    Shortcut,
+    Submission,
+    Visit,
+)
 from bot.messages import Identity, Question, Turn, TurnKey
 from bot.playground.slack import Delivery, LocalSlack, payloads
 from bot.queue import Queue
@@ -365,7 +373,8 @@ async def test_commands_clicks_and_views_are_acknowledged(
 
 
 async def what_people_do(slack: LocalSlack) -> list[Delivery]:
-    """A command, a button, a form, and a look at the App Home."""
+    """A command, a button, a form, looks at the App Home and the direct messages, a shortcut."""
+    ts = await slack.say("general", "Ben", "Look.")
     channel, ana = slack.workspace.channel("general"), slack.person("Ana")
     action = {"action_id": "usage_sheet", "type": "button", "value": "7d"}
     click = payloads.block_actions(
@@ -377,6 +386,8 @@ async def what_people_do(slack: LocalSlack) -> list[Delivery]:
         await slack.interact(click),
         await slack.interact(payloads.view_submission(ana, view, trigger_id="1.2.x")),
         await slack.open_home("Ana"),
+        await slack.open_home("Ana", tab="messages"),
+        await slack.shortcut("general", "Ana", ts, "ask_about_message"),
     ]
     for delivery in deliveries:
         await delivery.wait()
@@ -388,7 +399,8 @@ async def test_what_people_do_comes_to_the_desk_over_http(
 ) -> None:
     await what_people_do(slack)
 
-    assert [type(each) for each in desk.taken] == [Command, Press, Submission, Visit]
+    kinds = [type(each) for each in desk.taken]
+    assert kinds == [Command, Press, Submission, Visit, Opening, Shortcut]
     assert {each.user for each in desk.taken} == {"U0ANA"}
 
 
@@ -398,7 +410,7 @@ async def test_what_people_do_comes_to_the_desk_over_the_socket(
     await what_people_do(slack)
 
     kinds = {type(each) for each in desk.taken}
-    assert kinds == {Command, Press, Submission, Visit}
+    assert kinds == {Command, Press, Submission, Visit, Opening, Shortcut}
 
 
 ANSWER = {"response_action": "errors", "errors": {"budget_amount": "Write a number."}}

@@ -736,7 +736,7 @@ UNCOUNTED = {
 
 
 # What version 0002 did not have.
-LATER_TABLES = ("limits", "limit_changes", "spent", "feedback", "asked_again")
+LATER_TABLES = ("asked_again", "greeted", "limits", "limit_changes", "spent", "feedback")
 LATER_COLUMNS = (
     "is_first",
     "asked",

@@ -52,6 +52,7 @@ async def app(slack: LocalSlack, client: AsyncWebClient, seen: Seen) -> AsyncIte
         await client.views_open(trigger_id=body["trigger_id"], view=form())
 
     app.action("act")(seen)
+    app.shortcut("ask")(seen)
     app.event("app_home_opened")(seen)
     app.event("agent_session_stopped")(seen)
     handler = AsyncSocketModeHandler(app, slack.app_token, web_client=client)
@@ -104,6 +105,24 @@ async def post(client: AsyncWebClient, *elements: Payload) -> str:
     ]
     answer = await client.chat_postMessage(channel="C0GENERAL", text="x", blocks=blocks)
     return str(answer["ts"])
+
+
+async def test_shortcut_hands_the_message_over_and_may_open_a_modal(
+    slack: LocalSlack, app: AsyncApp, client: AsyncWebClient, seen: Seen
+) -> None:
+    channel = slack.add_channel("elsewhere", members=["Ana"], bot=False)
+    ts = await slack.say(channel, "Ben", "Look.")
+
+    await (await slack.shortcut(channel, "Ana", ts, "ask")).wait()
+
+    (body,) = seen.payloads
+    assert (body["type"], body["callback_id"]) == ("message_action", "ask")
+    assert (body["user"]["id"], body["channel"]["id"]) == ("U0ANA", channel)
+    assert (body["message"]["text"], body["message_ts"]) == ("Look.", ts)
+    await client.views_open(trigger_id=body["trigger_id"], view=form())
+    assert titles(slack) == ["Form"]
+    with pytest.raises(KeyError):
+        await slack.shortcut(channel, "Ana", "1.0", "ask")
 
 
 # Elements of messages

@@ -28,7 +28,9 @@ from bot.slack import (
 )
 from bot.views import reply_message
 
-BOT = Identity(team="T0LOCAL", user="U0BOT", bot_id="B0BOT", name="bot")
+BOT = Identity(
+    team="T0LOCAL", user="U0BOT", bot_id="B0BOT", name="bot", url="https://local.slack.com/"
+)
 NOBODY = "http://127.0.0.1:9"  # the discard port: no connection
 SECRET = "the merger with Initech"
 UNKNOWN_TS = "1700000000.000001"

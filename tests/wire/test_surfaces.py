@@ -256,3 +256,67 @@ async def test_admins_are_found_on_all_pages(
 
     assert await chat.admins() == ["U0CHLOE", zoe]
     assert slack.count("users.list") == 3
+
+
+# -- messages that are asked about, and direct messages
+
+
+async def test_message_is_looked_at_where_the_bot_is_a_member(
+    slack: LocalSlack, chat: SlackChat
+) -> None:
+    ts = await slack.say("general", "Ana", "Hi.")
+    closed = slack.add_channel("closed", kind="private", members=["Ana"], bot=False)
+    open_to_all = slack.add_channel("open", members=["Ana"], bot=False)
+
+    await chat.look_at("C0GENERAL", ts)
+    for channel, code in ((closed, "channel_not_found"), (open_to_all, "not_in_channel")):
+        hidden = await slack.say(channel, "Ana", "Hi.")
+        with pytest.raises(SlackRefused, match=code):
+            await chat.look_at(channel, hidden)
+
+
+async def test_message_has_a_link(slack: LocalSlack, chat: SlackChat) -> None:
+    root = await slack.say("general", "Ana", "Hi.")
+    reply = await slack.say("general", "Ben", "Ho.", thread_ts=root)
+
+    link = await chat.permalink("C0GENERAL", reply)
+
+    assert link == (
+        f"https://local.slack.com/archives/C0GENERAL/p{reply.replace('.', '')}"
+        f"?thread_ts={root}&cid=C0GENERAL"
+    )
+    with pytest.raises(SlackRefused, match="message_not_found"):
+        await chat.permalink("C0GENERAL", "1.0")
+
+
+async def test_questions_are_suggested_outside_of_threads(
+    slack: LocalSlack, surfaces: Surfaces
+) -> None:
+    prompts = [{"title": "Explain", "message": "Explain it."}]
+
+    await surfaces.suggest(slack.dm("Ana"), prompts)
+
+    assert slack.prompts(slack.dm("Ana")) == prompts
+    slack.scopes.remove("assistant:write")
+    with pytest.raises(SlackRefused, match="missing_scope"):
+        await surfaces.suggest(slack.dm("Ana"), prompts)
+
+
+async def test_session_gets_its_title(slack: LocalSlack, surfaces: Surfaces) -> None:
+    ts = await slack.say(slack.dm("Ana"), "Ana", "Why?")
+
+    await surfaces.entitle(slack.dm("Ana"), ts, "Why?")
+
+    assert slack.title(slack.dm("Ana"), ts) == "Why?"
+
+
+async def test_what_a_form_carries_has_an_end(slack: LocalSlack, surfaces: Surfaces) -> None:
+    view = modal("Limits", [section("x")], callback_id="x")
+
+    await surfaces.open_modal(
+        (await command(slack))["trigger_id"], view | {"private_metadata": "x" * 3_000}
+    )
+    with pytest.raises(SlackRefused, match="invalid_arguments"):
+        await surfaces.open_modal(
+            (await command(slack))["trigger_id"], view | {"private_metadata": "x" * 3_001}
+        )

@@ -104,7 +104,19 @@ class Close(Verb):
 
 
 class Home(Verb):
+    """The App Home, or the direct messages with the app, come into view."""
+
     user: str
+    tab: Literal["home", "messages"] = "home"
+
+
+class Shortcut(Verb):
+    """An entry of the app's in the menu of a message."""
+
+    user: str
+    channel: str
+    ts: str
+    callback_id: str
 
 
 class Ask(Verb):
@@ -129,7 +141,8 @@ class Nothing(Verb):
 
 
 class Deeds:
-    """Carries the verbs out. ``commands`` are the slash commands that the app has.
+    """Carries the verbs out. ``commands`` are the slash commands that the app has, ``shortcuts``
+    its message shortcuts by their ``callback_id``.
 
     ``restart`` kills the bot and starts it again.
     """
@@ -143,6 +156,7 @@ class Deeds:
         crowd: Crowd,
         restart: Callable[[], Awaitable[None]],
         commands: Sequence[str],
+        shortcuts: Sequence[str],
     ) -> None:
         self._slack = slack
         self._scene = scene
@@ -150,6 +164,7 @@ class Deeds:
         self._crowd = crowd
         self._restart_bot = restart
         self._commands = commands
+        self._shortcuts = shortcuts
         self._verbs: dict[str, tuple[type[Verb], Callable[[Any], Awaitable[Json | None]]]] = {
             "say": (Say, self._say),
             "edit": (Edit, self._edit),
@@ -160,6 +175,7 @@ class Deeds:
             "submit": (Submit, self._submit),
             "close": (Close, self._close),
             "home": (Home, self._home),
+            "shortcut": (Shortcut, self._shortcut),
             "crowd": (Ask, self._ask),
             "switch": (Switch, self._switch),
             "fault": (Arm, self._arm),
@@ -283,7 +299,15 @@ class Deeds:
         await self._slack.close_view(person.id, wish.view)
 
     async def _home(self, wish: Home) -> None:
-        await self._slack.open_home(self._person(wish.user).id)
+        await self._slack.open_home(self._person(wish.user).id, tab=wish.tab)
+
+    async def _shortcut(self, wish: Shortcut) -> None:
+        person, channel, message = self._message(wish.user, wish.channel, wish.ts)
+        if wish.callback_id not in self._shortcuts:
+            raise Refused(f"The app has no shortcut {wish.callback_id}.", status=404)
+        if "reader" in message or message.get("subtype") == TOMBSTONE:
+            raise Refused("Such a message has no menu.")
+        await self._slack.shortcut(channel.id, person.id, wish.ts, wish.callback_id)
 
     async def _ask(self, wish: Ask) -> None:
         self._crowd.gather(wish.number)

@@ -95,6 +95,14 @@ class Scene:
         shown = self._workspace.prompts[channel, thread_ts]
         return {"channel": channel, "thread_ts": thread_ts, **shown}
 
+    def titles(self) -> list[Json]:
+        """How the app has named its sessions, which are threads."""
+        return [self.title_of(*key) for key in self._workspace.titles]
+
+    def title_of(self, channel: str, thread_ts: str) -> Json:
+        title = self._workspace.titles[channel, thread_ts]
+        return {"channel": channel, "thread_ts": thread_ts, "title": title}
+
     def names(self) -> Names:
         """How people and channels are called; the same object until one is added."""
         people = {id: person.display_name for id, person in self._workspace.people.items()}

@@ -60,6 +60,14 @@ class Command:
     description: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shortcut:
+    """A message shortcut, ditto."""
+
+    name: str
+    callback_id: str
+
+
 class Bot(Protocol):
     """The bot's process: see ``BotProcess``."""
 
@@ -90,6 +98,7 @@ class Page:
         host: str = "127.0.0.1",
         port: int | None = None,
         commands: Sequence[Command] = (),
+        shortcuts: Sequence[Shortcut] = (),
         real_model: bool = False,
         secrets: Sequence[str] = (),
     ) -> None:
@@ -99,6 +108,7 @@ class Page:
         self._host = host
         self._port = port
         self._commands = commands
+        self._shortcuts = shortcuts
         self._was_connected = False
         self._switches = Switches(slack, model, real_model=real_model)
         self._armed = self._switches.armed()
@@ -119,6 +129,7 @@ class Page:
             crowd=self._crowd,
             restart=bot.restart,
             commands=[command.command for command in commands],
+            shortcuts=[shortcut.callback_id for shortcut in shortcuts],
         )
         self._uploads = Uploads(slack.workspace, self._deeds.upload)
 
@@ -202,11 +213,13 @@ class Page:
             "people": self._scene.people(),
             "channels": self._scene.channels(),
             "commands": [asdict(command) for command in self._commands],
+            "shortcuts": [asdict(shortcut) for shortcut in self._shortcuts],
             "messages": self._scene.messages(),
             "statuses": self._scene.statuses(),
             "homes": self._scene.homes(),
             "modals": self._scene.modals(),
             "prompts": self._scene.prompts(),
+            "titles": self._scene.titles(),
             "switches": self._switches.shown(),
             "budgets": self._budgets(),
             "wire": self._wire.rows(ROWS_SHOWN),
@@ -241,6 +254,8 @@ class Page:
                 return {"status": self._scene.status(channel, thread_ts)}
             case ("prompts", channel, thread_ts):
                 return {"prompts": self._scene.prompts_of(channel, thread_ts)}
+            case ("title", channel, thread_ts):
+                return {"title": self._scene.title_of(channel, thread_ts)}
             case ("home", user):
                 return {"home": self._scene.home(user)}
             case ("modals", user):
@@ -304,6 +319,8 @@ class Page:
             self._windows.touch(("status", change.channel, change.thread_ts))
         elif change.kind == "prompts":
             self._windows.touch(("prompts", change.channel, change.thread_ts))
+        elif change.kind == "title":
+            self._windows.touch(("title", change.channel, change.thread_ts))
         elif change.kind == "view":
             self._windows.touch(("home", change.user), ("modals", change.user))
 

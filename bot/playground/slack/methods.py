@@ -256,6 +256,19 @@ def test_auth(workspace: Workspace, args: Args) -> Answer:
     }
 
 
+def permalink(workspace: Workspace, args: Args) -> Answer:
+    channel = readable(workspace, args.text("channel"), member=False)
+    ts = args.text("message_ts")
+    message = channel.messages.get(ts)
+    if message is None:
+        raise ApiError("message_not_found")
+    link = f"https://local.slack.com/archives/{channel.id}/p{ts.replace('.', '')}"
+    root = message.get("thread_ts", ts)
+    if root != ts:
+        link += f"?thread_ts={root}&cid={channel.id}"
+    return {"ok": True, "channel": channel.id, "permalink": link}
+
+
 METHODS: Mapping[str, Method] = {
     "agents.sessions.rename": Method(set_title, "chat:write"),
     "agents.sessions.setStatus": Method(set_session_status, "chat:write"),
@@ -267,6 +280,7 @@ METHODS: Mapping[str, Method] = {
     "bots.info": Method(bot_info, "users:read"),
     "chat.appendStream": Method(append_stream, "chat:write"),
     "chat.delete": Method(delete, "chat:write"),
+    "chat.getPermalink": Method(permalink),
     "chat.postEphemeral": Method(post_ephemeral, "chat:write"),
     "chat.postMessage": Method(post_message, "chat:write"),
     "chat.startStream": Method(start_stream, "chat:write"),

@@ -120,6 +120,29 @@ def view_actions(
     }
 
 
+def message_action(
+    channel: Channel,
+    person: Person,
+    message: Message,
+    callback_id: str,
+    *,
+    response_url: str,
+    trigger_id: str,
+) -> Payload:
+    """A shortcut of the app's, used on a message
+    (docs.slack.dev/reference/interaction-payloads/shortcuts-interaction-payload)."""
+    return {
+        **_interaction("message_action", person),
+        "callback_id": callback_id,
+        "trigger_id": trigger_id,
+        "response_url": response_url,
+        "channel": {"id": channel.id, "name": channel.name or "directmessage"},
+        "message_ts": message["ts"],
+        "message": message,
+        "action_ts": f"{time.time():.6f}",
+    }
+
+
 def view_submission(person: Person, view: Mapping[str, Any], *, trigger_id: str) -> Payload:
     """docs.slack.dev/reference/interaction-payloads/view-interactions-payload."""
     return {

@@ -162,6 +162,22 @@ class Screen(ABC):
         )
         return await self.interact({**payload, **extra})
 
+    async def shortcut(self, channel: str, user: str, ts: str, callback_id: str) -> Delivery:
+        """Choose an entry of the app's in the menu of a message, which the bot need not see.
+
+        Raises ``KeyError`` where there is no such message.
+        """
+        where, who = self.workspace.channel(channel), self.person(user)
+        payload = payloads.message_action(
+            where,
+            who,
+            where.messages[ts],
+            callback_id,
+            response_url=self._response_url(self._responses.key(where, who.id, "")),
+            trigger_id=self.workspace.triggers.issue(who.id),
+        )
+        return await self.interact(payload)
+
     async def click(
         self, channel: str, user: str, ts: str, action_id: str, *, value: str | None = None
     ) -> Delivery:
@@ -323,6 +339,19 @@ class Screen(ABC):
         """The status line under a thread, empty when there is none."""
         status = self.workspace.status(self.workspace.channel(channel), thread_ts)
         return status.text if status else ""
+
+    def title(self, channel: str, thread_ts: str) -> str:
+        """How the app has named a session; empty where it has not."""
+        return self.workspace.titles.get((self.workspace.channel(channel).id, thread_ts), "")
+
+    def prompts(self, channel: str) -> list[Mapping[str, str]]:
+        """The ready-made questions that the app offers in a channel, outside of threads."""
+        shown = self.workspace.prompts.get((self.workspace.channel(channel).id, ""), {})
+        return list(shown.get("prompts", ()))
+
+    def modals(self, user: str) -> list[views.View]:
+        """What is open before a person, the top last."""
+        return list(self.workspace.modals.get(self.person(user).id, ()))
 
     @property
     def statuses(self) -> dict[tuple[str, str], Status]:

@@ -22,6 +22,7 @@ Answer = dict[str, Any]
 
 MODALS = 3  # views in a stack
 VIEW_SIZE = 250_000  # bytes of JSON (docs.slack.dev/reference/methods/views.open)
+METADATA = 3_000  # characters of `private_metadata` (docs.slack.dev/reference/views)
 TITLE = 24  # characters, ditto of `submit` and `close`
 # What Slack shows when a submission is not acknowledged in time (bolt-python#1318), or is so with
 # something that it does not understand, such as {"ok": true} (inkeep/agents#2228).
@@ -248,6 +249,11 @@ def _given(args: Args, kind: str) -> View:
         raise invalid("invalid_arguments", f"must be a view of type {kind} [json-pointer:/view]")
     if len(msgspec.json.encode(view)) > VIEW_SIZE:
         raise ApiError("view_too_large")
+    if len(str(view.get("private_metadata", ""))) > METADATA:
+        message = (
+            f"must be less than {METADATA + 1} characters [json-pointer:/view/private_metadata]"
+        )
+        raise invalid("invalid_arguments", message)
     blocks = check(view.get("blocks", []), most=VIEW_BLOCKS)
     if kind == "modal":
         _check_labels(view)

@@ -106,6 +106,7 @@ function showEmpty() {
   const channel = currentChannel();
   const isEmpty = Boolean(channel) && !shown().length;
   byId("empty").hidden = !isEmpty;
+  showPrompts(channel, { isEmpty });
   if (!isEmpty) return;
   const isDm = channel.kind === "im";
   const words = isDm
@@ -119,6 +120,16 @@ function showEmpty() {
     element("p", {}, words),
     choices(promptsOf(channel.id, null), { isDm, choose: (text) => composer.fill(text) }),
   );
+}
+
+/** What the app suggests stays until one has written there oneself. */
+function showPrompts(channel, { isEmpty }) {
+  const prompts = channel && promptsOf(channel.id, null);
+  const isNew = !isEmpty && Boolean(prompts) && !shown().some(({ user }) => user === view.me);
+  byId("channel-prompts").hidden = !isNew;
+  if (!isNew) return;
+  const choose = (text) => composer.fill(text);
+  byId("channel-prompts").replaceChildren(choices(prompts, { isDm: true, choose }));
 }
 
 /** A question's thread opens by itself, so that one sees the answer come. */

@@ -27,12 +27,12 @@ function choose(tab) {
   look(tab === "home" ? { tab, thread: null } : { tab });
 }
 
-/** The app hears of it when its Home is looked at. */
+/** The app hears of it when its Home or its direct messages are looked at. */
 function open() {
   const isDm = currentChannel()?.kind === "im";
   const tab = isDm ? view.tab : "messages";
   show({ isDm, tab });
-  if (tab === "home") attempt("home", { user: view.me });
+  if (isDm) attempt("home", { user: view.me, tab });
 }
 
 function show({ isDm, tab }) {

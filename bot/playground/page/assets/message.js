@@ -130,6 +130,11 @@ export class MessageRow {
     return attempt("react", { user: view.me, channel, ts, name });
   }
 
+  #shortcut(id) {
+    const { channel, ts } = this.message;
+    return attempt("shortcut", { user: view.me, channel, ts, callback_id: id });
+  }
+
   #draw(part, value, draw) {
     if (this.drawn[part] === value) return;
     this.drawn[part] = value;
@@ -175,6 +180,11 @@ export class MessageRow {
     }
     if (this.openThread && reader == null) {
       tools.push(iconButton("Reply in thread", "reply", () => this.openThread(this.message.ts)));
+    }
+    if (!deleted && reader == null) {
+      for (const { name, callback_id: id } of state.shortcuts) {
+        tools.push(iconButton(name, "ask", () => this.#shortcut(id)));
+      }
     }
     if (!deleted && user === view.me && reader == null) {
       tools.push(iconButton("Edit message", "edit", () => this.edit()));

@@ -24,11 +24,13 @@ export function replace(all) {
     people: byKey(all.people, (person) => person.id),
     channels: byKey(all.channels, (channel) => channel.id),
     commands: all.commands,
+    shortcuts: all.shortcuts,
     messages: new Map(),
     statuses: new Map(),
     homes: byKey(all.homes, (home) => home.user),
     modals: new Map(),
     prompts: byKey(all.prompts, placeOf),
+    titles: byKey(all.titles, placeOf),
     switches: all.switches,
     budgets: all.budgets,
     wire: byKey(all.wire, (row) => row.id),
@@ -73,6 +75,11 @@ export function promptsOf(channel, threadTs) {
   return state.prompts.get(placeOf({ channel, thread_ts: threadTs }));
 }
 
+/** How the app has named a thread, or undefined. */
+export function titleOfThread(channel, threadTs) {
+  return state.titles.get(placeOf({ channel, thread_ts: threadTs }))?.title;
+}
+
 /** The name of a person; of one that is not known the id. */
 export function nameOf(user) {
   return state.people.get(user)?.name ?? (user === state.bot.id ? state.bot.name : user);
@@ -90,6 +97,7 @@ const keepers = {
   status: keepStatus,
   home: (home) => void state.homes.set(home.user, home),
   modals: ({ user, modals }) => void state.modals.set(user, modals),
+  title: (title) => void state.titles.set(placeOf(title), title),
   prompts: (prompts) => void state.prompts.set(placeOf(prompts), prompts),
   switches: (switches) => void (state.switches = switches),
   budgets: (budgets) => void (state.budgets = budgets),

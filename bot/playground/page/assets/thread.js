@@ -6,7 +6,7 @@ import { attempt } from "./deeds.js";
 import { byId, element } from "./dom.js";
 import { countOf } from "./message.js";
 import { MessageList } from "./messages.js";
-import { messagesIn, on, promptsOf, state, statusOf } from "./store.js";
+import { messagesIn, on, promptsOf, state, statusOf, titleOfThread } from "./store.js";
 import { choices } from "./suggestions.js";
 import { currentChannel, isVisible, look, titleOf, view } from "./view.js";
 
@@ -37,6 +37,7 @@ export function startThread() {
   for (const topic of ["message", "gone"]) on(topic, ({ value }) => showChange(value));
   on("status", ({ value }) => isHere(value) && showStatus());
   on("prompts", ({ value }) => isHere(value) && showPrompts());
+  on("title", ({ value }) => isHere(value) && showTitle());
   byId("thread-close").addEventListener("click", close);
   byId("status-stop").addEventListener("click", stop);
   byId("thread").addEventListener("keydown", (event) => {
@@ -68,9 +69,7 @@ function show() {
   const isOther = place !== shownPlace;
   shownPlace = place;
   if (!view.thread) return;
-  const channel = currentChannel();
-  const isDm = channel.kind === "im" || channel.kind === "mpim";
-  byId("thread-channel").textContent = isDm ? titleOf(channel) : `#${channel.name}`;
+  showTitle();
   if (!isOther) list.show(shown());
   else {
     list.replace(shown());
@@ -78,6 +77,14 @@ function show() {
   }
   showStatus();
   showPrompts();
+}
+
+/** As the app has named the thread; else by its channel. */
+function showTitle() {
+  const channel = currentChannel();
+  const isDm = channel.kind === "im" || channel.kind === "mpim";
+  const where = isDm ? titleOf(channel) : `#${channel.name}`;
+  byId("thread-channel").textContent = titleOfThread(view.channel, view.thread) ?? where;
 }
 
 function showChange({ channel, ts, thread_ts: threadTs }) {

@@ -1,0 +1,59 @@
+"""A thread as it is read for an answer: what people said in it, and what it is about elsewhere."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from bot.errors import SlackRefused
+from bot.history import moment
+from bot.inquiry import Inquiry, inquiry_in, spoken
+from bot.logs import event
+from bot.messages import Identity
+
+log = logging.getLogger(__name__)
+
+Thread = Sequence[Mapping[str, Any]]  # its messages as Slack gives them
+
+
+class Chat(Protocol):
+    async def thread(self, channel: str, thread_ts: str) -> list[dict[str, Any]]:
+        """All messages of a thread as Slack gives them, oldest first, with their metadata.
+
+        May raise `Transient` or `SlackRefused`.
+        """
+
+
+class Threads:
+    """Reads threads. Every call may raise `Transient` or `SlackRefused`."""
+
+    def __init__(self, bot: Identity, chat: Chat) -> None:
+        self._bot = bot
+        self._chat = chat
+
+    async def read(self, channel: str, thread_ts: str) -> Thread:
+        """All its messages, oldest first. Where its first one is a question about a message
+        elsewhere, that message's thread comes before, as it was when the question was asked."""
+        thread = await self._chat.thread(channel, thread_ts)
+        root: Mapping[str, Any] = thread[0] if thread else {}
+        inquiry = inquiry_in(root, self._bot)
+        if inquiry is None or inquiry.about.thread == (channel, thread_ts):
+            return spoken(thread, self._bot)
+        earlier = await self._earlier(inquiry, until=str(root.get("ts")))
+        said = spoken(thread, self._bot, is_alone=earlier is None)
+        return [*(earlier or ()), *said]
+
+    async def _earlier(self, inquiry: Inquiry, *, until: str) -> Thread | None:
+        """What the person could read there when they asked, and nothing that came later: they may
+        not be in that channel any more. None where the bot cannot read it."""
+        if inquiry.is_alone:
+            return None
+        try:
+            thread = await self._chat.thread(*inquiry.about.thread)
+        except SlackRefused as error:
+            event(log, "inquiry.alone", channel=inquiry.about.channel, code=error.code)
+            return None
+        return spoken([each for each in thread if _at(each) < moment(until)], self._bot)
+
+
+def _at(message: Mapping[str, Any]) -> tuple[int, int]:
+    return moment(str(message.get("ts")))
