@@ -422,12 +422,12 @@ async def test_reasoning_without_text_is_no_silence() -> None:
         requests += 1
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
-        for said in [*[thinking] * 40, chunk("done"), STOP]:
+        for said in [*[thinking] * 35, chunk("done"), STOP]:
             await response.write(f"data: {json.dumps(said)}\n\n".encode())
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
         return response
 
-    async with serving(handler) as url, asking(url, timeout=0.05) as model:
+    async with serving(handler) as url, asking(url, timeout=0.5) as model:
         assert await answer(model) == "done"
 
     assert requests == 1
