@@ -36,8 +36,9 @@ class Surfaces(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A kind of modal. ``submit`` checks what was entered at once (`Unfit`) and returns the rest of
-    the work, which ends in the view to show; ``notice`` makes a view of a sentence."""
+    """A kind of modal. ``submit`` checks what was entered at once and returns the rest of the work,
+    which ends in the view to show. Both may find it `Unfit`. ``notice`` makes a view of a sentence.
+    """
 
     submit: Callable[[Submission], Coroutine[Any, Any, Json]]
     notice: Callable[[str], Json]
@@ -119,18 +120,20 @@ class Desk:
         try:
             work = form.submit(submission)
         except Unfit as unfit:
-            return {"response_action": "errors", "errors": unfit.errors}
+            return _errors(unfit)
         saving = self._errands.run(self._shown(form, work))
         # Shielded: Slack's patience may end before it is done.
         await asyncio.wait({saving}, timeout=FORM_WITHIN)
         if saving.done():
-            return {"response_action": "update", "view": saving.result()}
-        self._errands.run(self._show_later(submission, saving))
-        return {"response_action": "update", "view": form.notice("Just a moment ...")}
+            return _acknowledged(saving.result())
+        self._errands.run(self._show_later(form, submission, saving))
+        return _acknowledged(form.notice("Just a moment ..."))
 
-    async def _shown(self, form: Form, work: Coroutine[Any, Any, Json]) -> Json:
+    async def _shown(self, form: Form, work: Coroutine[Any, Any, Json]) -> Json | Unfit:
         try:
             return await work
+        except Unfit as unfit:
+            return unfit
         except BotError as error:
             event(log, "form.failed", level=logging.WARNING, reason=error)
             return form.notice(_sentence(error))
@@ -138,12 +141,26 @@ class Desk:
             broke(log, "form.broke", error)
             return form.notice(BotError.sentence)
 
-    async def _show_later(self, submission: Submission, saving: asyncio.Task[Json]) -> None:
-        view = await saving
+    async def _show_later(
+        self, form: Form, submission: Submission, saving: asyncio.Task[Json | Unfit]
+    ) -> None:
+        result = await saving
+        # Its fields are gone by now, so the sentence stands alone.
+        view = form.notice(str(result)) if isinstance(result, Unfit) else result
         try:
             await self._surfaces.update_modal(submission.view_id, view)
         except BotError as error:
             event(log, "form.not_shown", level=logging.WARNING, reason=error)
+
+
+def _acknowledged(result: Json | Unfit) -> Json:
+    if isinstance(result, Unfit):
+        return _errors(result)
+    return {"response_action": "update", "view": result}
+
+
+def _errors(unfit: Unfit) -> Json:
+    return {"response_action": "errors", "errors": unfit.errors}
 
 
 def _sentence(error: BotError) -> str:

@@ -73,6 +73,7 @@ class Question:
     user: str
     text: str  # as on Slack's wire: mrkdwn, escaped
     files: tuple[File, ...] = ()
+    is_follow_up: bool = False  # it does not mention the bot, which has answered in its thread
 
     @property
     def key(self) -> TurnKey:
@@ -109,6 +110,7 @@ class Turn:
     is_continued: bool = False  # the answer goes on after what stands of it
     stopped_by: str | None = None  # the person who wants no more of it; or `DELETED`
     is_finished: bool = False
+    is_follow_up: bool = False  # the bot was not mentioned: nobody may have meant it
 
     @property
     def thread(self) -> tuple[str, str, str]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.store.calls import SharedCalls
+from bot.store.channels import Channels
 from bot.store.feedback import Feedback
 from bot.store.ledger import Ledger
 from bot.store.limits import Limits
@@ -44,6 +45,7 @@ class Store:
         self.ledger = Ledger(engine, reports=reports)
         self.feedback = Feedback(engine)
         self.limits = Limits(engine)
+        self.channels = Channels(engine)
         self.retention = Retention(engine)
         self.member: Membership = (
             Replica(database_url, engine, self.turns)
