@@ -165,7 +165,9 @@ def settings_from(entered: Mapping[str, str], offer: Offer) -> ChannelSettings:
 
 def _form(here: Here) -> Iterator[Json]:
     settings, offer = here.settings, here.offer
-    is_allowed, follows = ("yes" if on else "no" for on in (settings.is_allowed, settings.follows_up))
+    is_allowed, follows = (
+        "yes" if on else "no" for on in (settings.is_allowed, settings.follows_up)
+    )
     yield asked(ALLOWED, "Questions here", menu(ALLOWED, ALLOWED_WORDS, chosen=is_allowed))
     yield asked(
         INSTRUCTIONS,
@@ -291,7 +293,7 @@ def _yes_or_no(otherwise: str) -> Any:
 def _instructions(text: str) -> str:
     if len(text) > LONGEST_INSTRUCTIONS:
         raise ValueError(
-            f"These are {len(text):,} characters or more, and {LONGEST_INSTRUCTIONS:,} are the most: "
+            f"These are {len(text):,} characters or more. {LONGEST_INSTRUCTIONS:,} are the most, as "
             "each question in the channel pays for them."
         )
     lines = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -193,21 +193,34 @@ class Window:
             window.adopt(state, offset)
         return window
 
+    @property
+    def mark(self) -> object:
+        """Another one after each call that was made, answered or refused."""
+        newest = self._answered[-1] if self._answered else None
+        return newest, self._under_way, self._believed, self._held_until
+
     def state(self, offset: float) -> dict[str, Any]:
         """All but the calls under way, for a clock that is ``offset`` ahead."""
         return {
             "answered": [at + offset for at in self._answered],
-            "believed": self._believed,
+            # What is documented may be another number in the process that reads this.
+            "believed": None if self._believed == self._documented else self._believed,
             "patience": self._patience,
             "rises_at": None if self._rises_at == inf else self._rises_at + offset,
             "held_until": None if self._held_until == -inf else self._held_until + offset,
         }
 
+    def left_behind(self, now: float, offset: float) -> dict[str, Any]:
+        """`state` for the next process: calls under way count as answered ``now``."""
+        state = self.state(offset)
+        state["answered"] += [now + offset] * self._under_way
+        return state
+
     def adopt(self, state: Mapping[str, Any], offset: float) -> None:
         """What several processes know together. Own calls under way are among those."""
         answered = sorted(at - offset for at in state["answered"])
         self._answered = deque(answered[: max(0, len(answered) - self._under_way)])
-        self._believed = min(state["believed"], self._documented)
+        self._believed = min(state["believed"] or self._documented, self._documented)
         self._patience = state["patience"]
         rises_at, held_until = state["rises_at"], state["held_until"]
         self._rises_at = inf if rises_at is None else rises_at - offset
@@ -280,6 +293,11 @@ class Pacer:
         self._joined: deque[float] = deque()
         self._kept_elsewhere = 0  # edits that other processes keep back, as was learned lately
         self._learned_at = -inf
+
+    @property
+    def budgets(self) -> dict[str, Window]:
+        """Those of the workspace, by name."""
+        return {"chat.update": self._updates, "chat.postMessage": self._posts}
 
     @property
     def kept_back(self) -> int:

@@ -15,6 +15,7 @@ from bot.admission import Admission, Rules
 from bot.app import Intake, bolt_app
 from bot.budget_desk import BudgetDesk
 from bot.budget_views import BUDGETS, REMOVE, WHOM, refused_modal
+from bot.carryover import CarryOver
 from bot.channel_desk import ChannelDesk
 from bot.channel_settings import Offer
 from bot.channel_views import OPEN, SETTINGS
@@ -221,7 +222,11 @@ async def _start(
     shares = store.shares(identity.team)
     chat = slack.SlackChat(client, identity, shares=shares)
     stack.push_async_callback(chat.close)
-    turnstile = Turnstile(Pacer(Limits(burst=settings.slack_burst)), shares)
+    pacer = Pacer(Limits(burst=settings.slack_burst))
+    if calls_left := store.calls_left(identity.team):
+        carryover = CarryOver(chat.budgets | pacer.budgets, calls_left)
+        await stack.enter_async_context(carryover.kept())
+    turnstile = Turnstile(pacer, shares)
     errands, people = Errands(), People(chat, admins=settings.admin_users)
     stack.push_async_callback(errands.abandon)
     admission = Admission(

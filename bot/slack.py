@@ -18,6 +18,7 @@ from bot import views
 from bot.errors import AskerUnknown, BotError, RateLimited, SlackRefused, Unavailable
 from bot.logs import event
 from bot.messages import Identity, TurnKey
+from bot.pacing import Window
 from bot.people import Person
 from bot.standing import part_of
 from bot.turnstile import Budget, Shares
@@ -162,6 +163,11 @@ class SlackChat:
         self._budgets = {method: Budget(method, limit, shares) for method, limit in BUDGETS.items()}
         self._names: OrderedDict[str, str] = OrderedDict()
         self._lookups: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def budgets(self) -> dict[str, Window]:
+        """What is left of them, by method."""
+        return {method: budget.window for method, budget in self._budgets.items()}
 
     async def close(self) -> None:
         """Ends look-ups under way."""

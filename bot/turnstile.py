@@ -189,6 +189,10 @@ class Budget:
         self._windows = {method: self._window}
         self._line = asyncio.Lock()  # wakes its waiters in the order in which they came
 
+    @property
+    def window(self) -> Window:
+        return self._window
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         async with self._line:

@@ -1,12 +1,14 @@
-"""Slack's limits as several replicas share them: a row for each kind of call."""
+"""Slack's limits as several replicas share them, or one process leaves them to the next: a row for
+each kind of call."""
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, literal_column, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.pacing import Window
@@ -75,7 +77,7 @@ class SharedCalls:
         """The rows, nobody else's until the transaction ends; and how far the server's clock is
         ahead of the loop's."""
         rows = [{"call": self._name(name), "state": {}} for name in sorted(names)]
-        await connection.execute(insert(calls).on_conflict_do_nothing(), rows)
+        await connection.execute(postgresql.insert(calls).on_conflict_do_nothing(), rows)
         query = (
             select(calls.c.call, calls.c.state, CLOCK)
             .where(calls.c.call.in_([row["call"] for row in rows]))
@@ -96,7 +98,7 @@ class SharedCalls:
         )
 
     def _name(self, call: str) -> str:
-        return f"{self._team}:{call}"
+        return _row_name(self._team, call)
 
     def _kept(self, row: Mapping[str, Any], kept_back: int, now: float) -> dict[str, Any]:
         """How many calls each replica keeps back for the ends of its answers, and since when."""
@@ -105,6 +107,48 @@ class SharedCalls:
 
     def _elsewhere(self, kept: Mapping[str, Any]) -> int:
         return sum(count for owner, (count, _) in kept.items() if owner != self._turns.owner)
+
+
+class CallsLeft:
+    """Fits the protocol `bot.carryover.Records`, on SQLite: the machine's clock counts."""
+
+    def __init__(self, engine: AsyncEngine, team: str) -> None:
+        self._engine = engine
+        self._team = team
+
+    async def load(self, windows: Mapping[str, Window]) -> None:
+        by_row = {_row_name(self._team, name): window for name, window in windows.items()}
+        query = select(calls.c.call, calls.c.state).where(calls.c.call.in_(by_row))
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        for name, state in rows:
+            if state["at"] <= time.time():  # else it was set back, and the times say nothing
+                by_row[name].adopt(state, _clock_ahead())
+
+    async def save(self, windows: Mapping[str, Window]) -> None:
+        now, ahead = _now(), _clock_ahead()
+        rows = [
+            {
+                "call": _row_name(self._team, name),
+                "state": window.left_behind(now, ahead) | {"at": now + ahead},
+            }
+            for name, window in windows.items()
+        ]
+        saving = sqlite.insert(calls)
+        saving = saving.on_conflict_do_update(
+            index_elements=[calls.c.call], set_={"state": saving.excluded.state}
+        )
+        async with transaction(self._engine) as connection:
+            await connection.execute(saving, rows)
+
+
+def _row_name(team: str, call: str) -> str:
+    return f"{team}:{call}"
+
+
+def _clock_ahead() -> float:
+    """Seconds by which the machine's clock, which survives a restart, is ahead of the loop's."""
+    return time.time() - _now()
 
 
 def _now() -> float:

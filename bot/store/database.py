@@ -12,7 +12,7 @@ from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from bot.store.calls import SharedCalls
+from bot.store.calls import CallsLeft, SharedCalls
 from bot.store.channels import Channels
 from bot.store.feedback import Feedback
 from bot.store.ledger import Ledger
@@ -63,6 +63,10 @@ class Store:
     def shares(self, team: str) -> SharedCalls | None:
         """Slack's limits as all processes share them; None where there can be only one."""
         return SharedCalls(self._engine, team, self.turns) if self._is_shared else None
+
+    def calls_left(self, team: str) -> CallsLeft | None:
+        """Slack's limits as one process leaves them to the next; None where they are shared."""
+        return None if self._is_shared else CallsLeft(self._engine, team)
 
 
 @asynccontextmanager
