@@ -81,7 +81,7 @@ class ChannelDesk:
         self._prices = prices
         self._listed = listed
 
-    async def shown(self, channel: str) -> list[Json]:
+    async def shown_there(self, channel: str) -> list[Json]:
         """What is set there, as ``/llm`` shows it to anybody; nothing of direct messages."""
         return views.in_words(await self._here(channel)) if is_channel(channel) else []
 

@@ -293,8 +293,8 @@ def _yes_or_no(otherwise: str) -> Any:
 def _instructions(text: str) -> str:
     if len(text) > LONGEST_INSTRUCTIONS:
         raise ValueError(
-            f"These are {len(text):,} characters or more. {LONGEST_INSTRUCTIONS:,} are the most, as "
-            "each question in the channel pays for them."
+            f"These are {len(text):,} characters or more, of which each question here would pay. "
+            f"At most {LONGEST_INSTRUCTIONS:,} fit."
         )
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     kept = (c for c in lines if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))

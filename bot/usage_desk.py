@@ -85,7 +85,7 @@ class Surfaces(Protocol):
 
 
 class Channels(Protocol):
-    async def shown(self, channel: str) -> list[Json]:
+    async def shown_there(self, channel: str) -> list[Json]:
         """What is set for a channel, for anybody there. May raise `Transient`."""
 
 
@@ -125,7 +125,7 @@ class UsageDesk:
     async def help(self, command: Command) -> None:
         """``/llm`` alone, or with words that mean nothing."""
         is_admin = await self._people.is_admin(command.user)
-        here = await self._channels.shown(command.channel)
+        here = await self._channels.shown_there(command.channel)
         shown = help_message(is_admin=is_admin, here=here)
         await self._surfaces.respond(command.response_url, shown)
 

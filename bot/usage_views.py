@@ -127,12 +127,12 @@ def help_message(*, is_admin: bool, here: Sequence[Json] = ()) -> Json:
         "`/llm usage` shows what you use, and this channel in all. A period may follow: `today`, "
         "`7d`, `last month`, `2026-10`, `2026-10-01 2026-10-15`.",
         "`/llm budget` shows the limits that hold for you here.",
-        "`/llm settings` shows how I answer in this channel; admins and whoever made it change it.",
+        "`/llm settings` shows how I answer in this channel; whoever made it can change that.",
     ]
     if is_admin:
         lines.append(
-            "You are an admin: `/llm usage` shows you the whole workspace, and `/llm budget` lets "
-            "you set the limits."
+            "You are an admin: `/llm usage` shows you the whole workspace, `/llm budget` lets you set "
+            "the limits, and `/llm settings` how I answer in any channel."
         )
     below = [divider(), *here] if here else []
     return message([section("\n".join(lines)), *below], text="What I can do")

@@ -55,8 +55,8 @@ class Channels:
             else:
                 await connection.execute(self._putting(name, asdict(after)))
             change = {"before": before.as_json(), "after": after.as_json()}
-            change |= {"at": stored(at), "by": by}
-            await connection.execute(insert(channel_changes).values(name | change))
+            who = {"at": stored(at), "by": by}
+            await connection.execute(insert(channel_changes).values({**name, **who, **change}))
         return before
 
     async def changes(self, team: str, channel: str, *, most: int = 10) -> list[Change]:

@@ -9,13 +9,18 @@ import pytest
 
 from bot.admission import NO_GUESTS, NO_STRANGERS, Admission, Rules, too_fast
 from bot.budgets import Limit, Scope, Subject, Use, refusal, warning
+from bot.channel_settings import ChannelSettings, Offer
 from bot.errands import Errands
 from bot.errors import AskerUnknown, BotError, Refused, RefusedPrivately, SlackRefused, Unavailable
 from bot.messages import Turn
 from bot.people import People, Person
-from tests.core.fakes import question, turn_of
+from bot.prices import Prices
+from tests.core.fakes import FakeChannels, question, turn_of
 
 MEMBER = Person("UANA")
+PRICES = Prices(()).under(
+    "date = 2026-11-01\n[models]\nusual = { input = 1.0, output = 2.0 }", "a test"
+)
 DOLLAR = 10**12
 WORKSPACE = Limit(Subject("workspace", "T1"), 100 * DOLLAR, "dollars", "month")
 CHANNEL = Limit(Subject("channel", "C1"), 20 * DOLLAR, "dollars", "month")
@@ -35,6 +40,7 @@ class House:
         self.told: set[tuple[str, str]] = set()
         self.errors: dict[str, list[BotError]] = defaultdict(list)
         self.errands = Errands()
+        self.channel = ChannelSettings()  # of the one in which it is asked
 
     def admission(self, *, admins: tuple[str, ...] = (), **rules: Any) -> Admission:
         return Admission(
@@ -42,6 +48,9 @@ class House:
             people=People(self, admins=admins),
             asked=self,
             budgets=self,
+            channels=FakeChannels(C1=self.channel),
+            offer=Offer(("usual", "other")),
+            prices=PRICES,
             teller=self,
             errands=self.errands,
         )

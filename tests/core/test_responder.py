@@ -668,9 +668,11 @@ async def test_unexpected_error_in_answering_a_wordless_mention_is_not_raised() 
 
 
 class BreaksWhenClosed(FakeModel):
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
+    async def stream(
+        self, messages: Sequence[ChatMessage], **options: Any
+    ) -> AsyncGenerator[Delta | Usage, None]:
         try:
-            async for piece in super().stream(messages):
+            async for piece in super().stream(messages, **options):
                 yield piece
         finally:
             raise KeyError(SECRET)
@@ -1206,11 +1208,11 @@ async def test_images_teach_nothing_about_how_tokens_are_counted() -> None:
     dear = Usage(input_tokens=36_000, output_tokens=20)
     files = FakeFiles({"F0CAT": Reading(image=PICTURE)})
     answering = responder(FakeModel([WORDS, dear]), FakeChat(), files=files)
-    before = answering._writer._estimate.of("x" * 1_000)
+    before = answering._writer._estimates["fake-model"].of("x" * 1_000)
 
     await answering.reply_to(question("y" * 2_000, files=(CAT,)))
 
-    assert answering._writer._estimate.of("x" * 1_000) == before
+    assert answering._writer._estimates["fake-model"].of("x" * 1_000) == before
 
 
 async def test_interrupted_while_it_reads_a_file_it_says_so() -> None:

@@ -53,6 +53,7 @@ class Desk:
         self.taken: list[Interaction] = []
         self.heeded: list[Wish] = []
         self.says: dict[str, Any] | None = None  # with each acknowledgement of those
+        self.own_threads: set[str] = set()  # in which it is asked without a mention
         self.may_accept, self.may_answer = asyncio.Event(), asyncio.Event()
         self.may_accept.set()
         self.may_answer.set()
@@ -66,6 +67,9 @@ class Desk:
         await self._tell()
         await self.may_accept.wait()
         return turn
+
+    async def goes_on(self, question: Question) -> bool:
+        return question.thread_ts in self.own_threads
 
     async def mine(self, key: TurnKey) -> Turn | None:
         return await self._turns.mine(key)
@@ -142,7 +146,7 @@ async def queue(desk: Desk) -> AsyncIterator[Queue]:
 
 @pytest.fixture
 def intake(queue: Queue, desk: Desk) -> Intake:
-    return Intake(BOT, accept=queue.accept, heed=desk.heed, desk=desk)
+    return Intake(BOT, accept=queue.accept, goes_on=desk.goes_on, heed=desk.heed, desk=desk)
 
 
 @pytest.fixture
