@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, literal_column, select
+from sqlalchemy import delete, exists, func, insert, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -38,6 +38,12 @@ class Channels:
         query = select(channels).where(channels.c.team == team).order_by(channels.c.channel)
         async with transaction(self._engine) as connection:
             return {row.channel: _settings(row) for row in await connection.execute(query)}
+
+    async def with_follow_ups(self) -> int:
+        """In how many channels questions need no mention, of whatever workspace."""
+        query = select(func.count()).select_from(channels).where(channels.c.follows_up)
+        async with transaction(self._engine) as connection:
+            return await connection.scalar(query) or 0
 
     async def set(
         self, team: str, channel: str, after: ChannelSettings, *, by: str, at: datetime
