@@ -41,7 +41,7 @@ settings = st.builds(
 
 
 def here(**values: Any) -> views.Here:
-    known = {"settings": AS_EVERYWHERE, "offer": OFFER} | values
+    known: dict[str, Any] = {"settings": AS_EVERYWHERE, "offer": OFFER} | values
     return views.Here("C1", **known)
 
 
