@@ -150,6 +150,11 @@ def kept(stage: Stage, place: str) -> list[Any]:
         return database.execute("SELECT * FROM channels WHERE channel = ?", (place,)).fetchall()
 
 
+def recorded(stage: Stage, ts: str) -> list[dict[str, str]]:
+    """What was used for an answer, as it is logged."""
+    return [each for each in stage.bot.events("answer.finished") if each["ts"] == ts]
+
+
 def whispers(stage: Stage, place: str, user: str) -> list[str]:
     return [message["text"] for message in stage.slack.ephemerals(place, user)]
 
@@ -190,7 +195,9 @@ async def test_admin_sets_how_the_bot_answers_in_a_channel(stage: Stage, place: 
     assert system.startswith("You are a helpful")
     assert f"In here {SECRET}." in system
     assert "<@U0CHLOE>: instructions as everywhere → of 25 characters" in shown
-    (record,) = [each for each in stage.bot.events("answer.finished") if each["ts"] == ts]
+    async with stage.bot.news, asyncio.timeout(10):
+        await stage.bot.news.wait_for(lambda: recorded(stage, ts))
+    (record,) = recorded(stage, ts)
     tokens = int(record["input_tokens"]) + int(record["output_tokens"])
     assert record["model"] == "large"
     assert float(record["cost"]) == pytest.approx(tokens * 10 / 1_000_000)
