@@ -196,8 +196,8 @@ async def _check_database(settings: Settings, env: Mapping[str, str]) -> Finding
         async with opened(settings.database_url) as store:
             answers = (await store.ledger.whole()).answers
             follow_ups = await store.channels.with_follow_ups()
-    except SQLAlchemyError as error:
-        reason = getattr(error, "orig", None) or type(error).__name__
+    except (SQLAlchemyError, Unavailable) as error:
+        reason = getattr(error, "orig", None) or error
         yield Finding("WRONG", f"DATABASE_URL: {path} cannot be used: {reason}")
         return
     yield Finding("ok", f"Database: {path} holds {answers:,} answers")

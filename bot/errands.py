@@ -26,16 +26,21 @@ class Errands:
         task.add_done_callback(self._over)
         return task
 
+    @property
+    def tasks(self) -> set[asyncio.Task[Any]]:
+        """Those under way."""
+        return set(self._tasks)
+
     async def finished(self, *, within: float) -> bool:
         """Waits for what is under way, so many seconds at most; whether all is done."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 while self._tasks:
-                    await asyncio.wait(set(self._tasks))
+                    await asyncio.wait(self.tasks)
         return not self._tasks
 
     async def abandon(self) -> None:
-        tasks = set(self._tasks)
+        tasks = self.tasks
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,7 +3,7 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 from bot.cut import join
 from bot.files import Attached, as_text, files_of, image_line
@@ -19,13 +19,53 @@ SlackMessage = Mapping[str, Any]
 REPLY_EVENT = "llm_reply"
 
 
+# What one says in a thread: another's message, or the messages of one of the bot's answers.
+Said = SlackMessage | list[SlackMessage]
+
+
+class Conversation(Sequence[ChatMessage]):
+    """Each message is converted when it is looked at: of a long thread only the end is."""
+
+    def __init__(
+        self,
+        said: Sequence[Said],
+        last: ChatMessage,
+        names: Mapping[str, str],
+        attached: Attached,
+    ) -> None:
+        self._said = said
+        self._last = last
+        self._names = names
+        self._attached = attached
+
+    def __len__(self) -> int:
+        return len(self._said) + 1
+
+    @overload
+    def __getitem__(self, index: int) -> ChatMessage: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ChatMessage]: ...
+
+    def __getitem__(self, index: int | slice) -> ChatMessage | list[ChatMessage]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        return self._converted(self._said[place]) if place < len(self._said) else self._last
+
+    def _converted(self, said: Said) -> ChatMessage:
+        if isinstance(said, list):
+            return ChatMessage("assistant", join(list(map(answer_text, said))))
+        return _by_a_person(said, self._names, self._attached)
+
+
 def chat_messages(
     thread: Iterable[SlackMessage],
     question: Question,
     bot: Identity,
     names: Mapping[str, str],
     attached: Attached | None = None,
-) -> list[ChatMessage]:
+) -> Conversation:
     """The thread up to the question, oldest first; the question itself is the last.
 
     An answer counts where its question does: it may have come when this one was asked already.
@@ -34,16 +74,11 @@ def chat_messages(
     ``attached`` holds what was read of the files.
     """
     names, attached = unique_names(names, bot), attached or Attached()
-    spoken: list[ChatMessage] = []
-    for said in _join_parts(_earlier(thread, question, bot), bot):
-        if isinstance(said, str):
-            spoken.append(ChatMessage("assistant", said))
-        else:
-            spoken.append(_by_a_person(said, names, attached))
+    said = _join_parts(_earlier(thread, question, bot), bot)
     asked = {"user": question.user, "text": question.text}
     words, images = _words(asked, names, question.files, attached)
     last = ChatMessage("user", f"{_speaker(asked, names)}: {words}", images)
-    return [*(message for message in spoken if message.content), last]
+    return Conversation(said, last, names, attached)
 
 
 def files_in(thread: Iterable[SlackMessage], question: Question, bot: Identity) -> Attached:
@@ -123,22 +158,28 @@ def answer_text(message: SlackMessage) -> str:
     return undo_neutralise("\n\n".join(text for text in found if text))
 
 
-def _join_parts(thread: Sequence[SlackMessage], bot: Identity) -> list[str | SlackMessage]:
-    """Other people's messages as they are; of the bot's, each answer's text as one string."""
-    texts: dict[object, list[str]] = {}
-    order: list[object] = []
-    said: dict[object, SlackMessage] = {}
-    for number, message in enumerate(thread):
+def _join_parts(thread: Sequence[SlackMessage], bot: Identity) -> list[Said]:
+    """What people said, message by message, and what the bot answered, answer by answer; without
+    what Slack only notes, and the bot's notices."""
+    said: list[Said] = []
+    answers: dict[str, list[SlackMessage]] = {}
+    for message in thread:
         if not is_own(message, bot):
-            order.append(number)
-            said[number] = message
-            continue
-        tag = reply_tag(message, bot)
-        turn = str(tag.get("turn")) if tag else number
-        if turn not in texts:
-            order.append(turn)
-        texts.setdefault(turn, []).append(answer_text(message))
-    return [said[key] if key in said else join(texts[key]) for key in order]
+            if _is_spoken(message):
+                said.append(message)
+        elif any(map(_may_hold_words, _blocks(message))):
+            tag = reply_tag(message, bot)
+            parts = answers.setdefault(str(tag.get("turn")), []) if tag else []
+            if not parts:
+                said.append(parts)
+            parts.append(message)
+    return said
+
+
+def _is_spoken(message: SlackMessage) -> bool:
+    subtype = message.get("subtype")
+    has_words = subtype in (*SPOKEN_SUBTYPES, "bot_message", "me_message")
+    return has_words and bool(text_of(message).strip() or files_of(message))
 
 
 def _earlier(
@@ -150,10 +191,7 @@ def _earlier(
 def _by_a_person(
     message: SlackMessage, names: Mapping[str, str], attached: Attached
 ) -> ChatMessage:
-    """What another than this bot said; "" where Slack only notes that something happened."""
-    subtype = message.get("subtype")
-    if subtype not in (*SPOKEN_SUBTYPES, "bot_message", "me_message"):
-        return ChatMessage("user", "")
+    """What another than this bot said."""
     words, images = _words(message, names, files_of(message), attached)
     return ChatMessage("user", f"{_speaker(message, names)}: {words}" if words else "", images)
 
@@ -200,6 +238,10 @@ def _block_text(block: Mapping[str, Any]) -> str:
             return from_rich_text(block)
         case _:
             return ""
+
+
+def _may_hold_words(block: Mapping[str, Any]) -> bool:
+    return block.get("type") in ("markdown", "rich_text") or bool(_plain_text(block))
 
 
 def _plain_text(block: Mapping[str, Any]) -> str:

@@ -107,6 +107,7 @@ class Turn:
     asked: int = 1  # how often: people correct their questions, and ask for an answer anew
     asked_at: datetime | None = None  # UTC, the last time; None: when it was accepted
     attempts_before: int = 0  # of `attempts`, those for what was asked before
+    handovers: int = 0  # of those for what is asked now, those that a planned stop ended
     is_continued: bool = False  # the answer goes on after what stands of it
     stopped_by: str | None = None  # the person who wants no more of it; or `DELETED`
     is_finished: bool = False
@@ -124,6 +125,11 @@ class Turn:
     def attempts_now(self) -> int:
         """Begun since it was asked for last."""
         return self.attempts - self.attempts_before
+
+    @property
+    def attempts_lost(self) -> int:
+        """Those of them whose process died."""
+        return self.attempts_now - self.handovers
 
     @property
     def private_thread_ts(self) -> str | None:

@@ -1,6 +1,6 @@
 """The system prompt, and the messages that fit the token budget."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -152,20 +152,21 @@ def fit(
     """
     going_on = _going_on(written, budget // 2, estimate) if written else ()
     budget -= sum(estimate.of(message.content) for message in going_on)
-    *earlier, question = messages
-    others = earlier[1:]
+    question, first = messages[-1], messages[: min(1, len(messages) - 1)]
+    others = range(1, len(messages) - 1)
     room = budget - sum(estimate.of(said.content) for said in (system, *_gap(len(others))))
-    room -= sum(estimate.of_images(said.images) for said in (*earlier[:1], question))
-    for_root = min(estimate.of(earlier[0].content), budget // 8) if earlier else 0
+    room -= sum(estimate.of_images(said.images) for said in (*first, question))
+    for_root = min(estimate.of(first[0].content), budget // 8) if first else 0
     question, cut = _shorten(question, max(room - for_root, budget // 4), estimate)
     room -= estimate.of(question.content)
     root: list[ChatMessage] = []
-    if earlier:
-        short, root_cut = _shorten(earlier[0], max(room * 2 // 3, for_root), estimate)
+    if first:
+        short, root_cut = _shorten(first[0], max(room * 2 // 3, for_root), estimate)
         root, room, cut = [short], room - estimate.of(short.content), cut + root_cut
-    newest = _newest_that_fit(others, room, estimate)
+    newest = _newest_that_fit((messages[at] for at in reversed(others)), room, estimate)
     left_out = len(others) - len(newest)
-    chosen = (system, *root, *_gap(left_out), *newest, question, *going_on)
+    spoken = (*root, *_gap(left_out), *newest, question, *going_on)
+    chosen = (system, *(said for said in spoken if said.content))
     return Prompt(
         messages=chosen,
         tokens=sum(map(estimate.of_message, chosen)),
@@ -203,10 +204,10 @@ def files_that_fit(attached: Attached, *, budget: int, estimate: TokenEstimate) 
 
 
 def _newest_that_fit(
-    messages: Sequence[ChatMessage], room: int, estimate: TokenEstimate
+    newest_first: Iterable[ChatMessage], room: int, estimate: TokenEstimate
 ) -> list[ChatMessage]:
     chosen: list[ChatMessage] = []
-    for message in reversed(messages):
+    for message in newest_first:
         room -= estimate.of_message(message)
         if room < 0:
             break

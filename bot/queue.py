@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from bot.control_views import DROPPED
+from bot.errands import Errands
 from bot.errors import Transient, Unavailable
 from bot.logs import broke, event
 from bot.messages import DELETED, Question, Turn, TurnKey
@@ -91,7 +92,7 @@ class Queue:
         self._entries: dict[TurnKey, _Entry] = {}
         self._lines: dict[Thread, list[_Entry]] = {}  # by place
         self._doors: WeakValueDictionary[Thread, asyncio.Lock] = WeakValueDictionary()
-        self._beside: set[asyncio.Task[Any]] = set()
+        self._errands = Errands()
         self._before_room: dict[TurnKey, None] = {}  # in the order in which they came
         self._is_open = True
 
@@ -124,7 +125,7 @@ class Queue:
         :raises Transient: not within the time for that, and Slack is to send it again. It is
             still tried, as nobody knows whether what failed was not written after all.
         """
-        accepting = self._spawn(self._accept(question))
+        accepting = self._errands.run(self._accept(question))
         done, _ = await asyncio.wait({accepting}, timeout=ACKNOWLEDGED_WITHIN)
         if not done:
             raise Unavailable("the database", "not written down in time")
@@ -137,7 +138,7 @@ class Queue:
             if earlier and not earlier.is_dropped:
                 continue
             if earlier or not self._is_open:
-                self._spawn(self._hand_on(turn, earlier))
+                self._errands.run(self._hand_on(turn, earlier))
             else:
                 self._add(turn, None)
 
@@ -151,7 +152,7 @@ class Queue:
         elif self._is_open:
             self._add(turn, question)
         else:
-            self._spawn(self._release([turn.key]))
+            self._errands.run(self._release([turn.key]))
 
     def renew(self, turn: Turn, question: Question | None = None) -> None:
         """It was stopped, or asked for again. Nothing where this process does not answer it."""
@@ -171,7 +172,7 @@ class Queue:
     def look_up(self, key: TurnKey) -> None:
         """Another process was told that something is wanted of that turn."""
         if key in self._entries:
-            self._spawn(self._look_up(key))
+            self._errands.run(self._look_up(key))
 
     def drop(self, keys: Iterable[TurnKey]) -> None:
         """Turns that another process has taken over: it answers them."""
@@ -207,7 +208,10 @@ class Queue:
 
     def _tasks(self) -> list[asyncio.Task[Any]]:
         """A question that is being written down counts: it will be acknowledged."""
-        return [*(entry.task for entry in self._entries.values() if entry.task), *self._beside]
+        return [
+            *(entry.task for entry in self._entries.values() if entry.task),
+            *self._errands.tasks,
+        ]
 
     async def _accept(self, question: Question) -> bool:
         thread = (question.team, question.channel, question.thread_ts)
@@ -254,18 +258,6 @@ class Queue:
         # Not within the task: one that is cancelled before its first step runs none of it.
         entry.task.add_done_callback(lambda _: self._leave(entry))
 
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
-        self._beside.add(task)
-        task.add_done_callback(self._done_beside)
-        return task
-
-    def _done_beside(self, task: asyncio.Task[Any]) -> None:
-        self._beside.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error:
-            broke(log, "queue.broke", error)
-
     async def _run(self, entry: _Entry) -> None:
         try:
             async with AsyncExitStack() as held:
@@ -280,7 +272,7 @@ class Queue:
     async def _dismiss(self, entry: _Entry) -> Asked | None:
         """It was stopped while it waited. What stands of an answer begun before is told so."""
         if entry.turn.stopped_by != DELETED:
-            self._spawn(self._tell(entry.turn, DROPPED))
+            self._errands.run(self._tell(entry.turn, DROPPED))
         return await self._answers.answer(entry.turn, entry.question)
 
     def _leave(self, entry: _Entry) -> None:
@@ -317,7 +309,7 @@ class Queue:
     async def _room(self, entry: _Entry, held: AsyncExitStack) -> None:
         self._before_room[entry.turn.key] = None
         try:
-            if entry.turn.attempts_now >= SUSPECT:
+            if entry.turn.attempts_lost >= SUSPECT:
                 await held.enter_async_context(self._suspects)
             await held.enter_async_context(self._rooms)
         finally:
@@ -339,7 +331,7 @@ class Queue:
 
     def _tell_waiting(self, entry: _Entry) -> None:
         if entry.question:
-            entry.telling = self._spawn(self._tell(entry.turn, self._reason(entry)))
+            entry.telling = self._errands.run(self._tell(entry.turn, self._reason(entry)))
 
     def _reason(self, entry: _Entry) -> str:
         """What the person waits for, in words for them."""

@@ -359,7 +359,7 @@ class Reply:
             )
             message = self._view(part, len(self._messages) - 1)
             with suppress(BotError):
-                await self._chat.update(self._question.channel, standing.ts, message)
+                await self._edit_beside(standing.ts, message)
 
     def _view(self, part: Part, number: int) -> dict[str, Any]:
         view = views.plain_message if self._is_plain else views.reply_message
@@ -389,6 +389,17 @@ class Reply:
             self._sign.expect_post(is_expected=False)
             raise
         self._sign.take_down(is_posted=True)
+
+    async def _edit_beside(self, ts: str, message: dict[str, Any]) -> None:
+        """A last edit that shows something else than the draft."""
+        since = asyncio.get_running_loop().time()
+        claim = Claim(self._question.channel, must=True, can_but_wait=True, since=since)
+        self._turnstile.stay(claim)
+        try:
+            async with self._turnstile.passing(claim, "chat.update"):
+                await self._chat.update(self._question.channel, ts, message)
+        finally:
+            self._turnstile.leave(claim)
 
     async def _update(self, ts: str, message: dict[str, Any]) -> None:
         try:
@@ -468,5 +479,4 @@ class Reply:
                 return
             event(log, "delete.refused", level=logging.WARNING, code=error.code)
             with suppress(SlackRefused):
-                message = views.notice_message(views.SUPERSEDED)
-                await self._chat.update(self._question.channel, ts, message)
+                await self._edit_beside(ts, views.notice_message(views.SUPERSEDED))

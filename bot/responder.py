@@ -49,6 +49,10 @@ log = logging.getLogger(__name__)
 class Turns(Begun, Protocol):
     """The record of turns. Every call may raise `Transient`."""
 
+    async def take_up(self, turn: Turn) -> None:
+        """Counts an attempt before anything of its thread is opened: a process may have died of
+        that."""
+
     async def note_messages(self, key: TurnKey, messages: Sequence[str]) -> None:
         """The ``ts`` of the reply's messages as they stand now."""
 
@@ -159,6 +163,8 @@ class Responder:
                 await self._show(answer.reply.follow(draft), answer)
             await self._close(answer, None)
             return
+        if answer.turn.is_resumed:
+            await until_recorded(lambda: self._turns.take_up(answer.turn))
         draft.restart()
         writing = self._begin_writing(answer)
         try:

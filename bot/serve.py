@@ -117,14 +117,11 @@ async def serve(settings: Settings) -> None:
     stop, hurry = _stop_signals()
     async with AsyncExitStack() as stack:
         stack.enter_context(watchdog.watching())
-        store = await stack.enter_async_context(opened(settings.database_url))
-        door = server.Door(
-            over_http=not settings.uses_socket_mode, is_database_ready=store.is_ready
-        )
+        door = server.Door(over_http=not settings.uses_socket_mode)
         view = View(door)
         await _count(stack, settings, view)
         port = await _listen(stack, settings, door)
-        starting = asyncio.create_task(_start(stack, settings, store, door, port))
+        starting = asyncio.create_task(_start(stack, settings, door, port))
         bot = await _unless_stopped(starting, stop)
         if bot is None:
             return
@@ -210,9 +207,12 @@ async def _count(stack: AsyncExitStack, settings: Settings, view: View) -> None:
 
 
 async def _start(
-    stack: AsyncExitStack, settings: Settings, store: Store, door: server.Door, port: int | None
+    stack: AsyncExitStack, settings: Settings, door: server.Door, port: int | None
 ) -> Running:
-    """Waits for Slack, takes up what was left unfinished, then opens the door."""
+    """Waits for database and Slack, takes up what was left unfinished, then opens the door."""
+    store = await stack.enter_async_context(opened(settings.database_url, is_awaited=True))
+    door.is_database_ready = store.is_ready
+    stack.callback(setattr, door, "is_database_ready", server.never)
     client = await stack.enter_async_context(
         slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url)
     )

@@ -46,9 +46,9 @@ class Socket(Protocol):
         """Takes no event any more; what was taken is still acknowledged."""
 
 
-async def always() -> bool:
-    """For those who keep nothing that could be lost."""
-    return True
+async def never() -> bool:
+    """Of a database that is not open."""
+    return False
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Door:
     over_http: bool  # False: events come over a WebSocket
     app: AsyncApp | None = None  # None: the bot is not ready
     socket: Socket | None = None  # None: over HTTP, where no connection can be lost
-    is_database_ready: Callable[[], Awaitable[bool]] = always  # cheap: asked at each look
+    is_database_ready: Callable[[], Awaitable[bool]] = never  # cheap: asked at each look
     is_closing: bool = False
     last_event: float | None = None  # by the loop's clock; None: none came yet
 

@@ -10,7 +10,7 @@ from bot.gate import SPOKEN_SUBTYPES, question_in
 from bot.history import answer_text, reply_tag
 from bot.messages import Identity, Outcome, Question, Turn, TurnKey
 
-# A turn is begun no more often than this: it may be what its processes died of.
+# No more processes than this may die with a turn: it may be what they died of.
 MOST_ATTEMPTS = 4
 
 # After this long nobody waits for the answer any more.
@@ -85,7 +85,7 @@ def hopeless(found: Standing, turn: Turn, now: datetime) -> BotError | None:
     """Why there is no point in going on with what was found, if there is none."""
     if found.is_whole:
         return None
-    if turn.attempts_now >= MOST_ATTEMPTS:
+    if turn.attempts_lost >= MOST_ATTEMPTS:
         return TriedTooOften()
     if is_too_old(turn, now):
         return TooLate()

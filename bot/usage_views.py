@@ -131,8 +131,8 @@ def help_message(*, is_admin: bool, here: Sequence[Json] = ()) -> Json:
     ]
     if is_admin:
         lines.append(
-            "You are an admin: `/llm usage` shows you the whole workspace, `/llm budget` lets you set "
-            "the limits, and `/llm settings` how I answer in any channel."
+            "You are an admin: `/llm usage` shows you the whole workspace, `/llm budget` lets you "
+            "set the limits, and `/llm settings` how I answer in any channel."
         )
     below = [divider(), *here] if here else []
     return message([section("\n".join(lines)), *below], text="What I can do")

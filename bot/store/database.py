@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from ssl import SSLError
 from typing import Any
 
 import asyncpg
@@ -12,6 +13,7 @@ from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from bot.retries import until_recorded
 from bot.store.calls import CallsLeft, SharedCalls
 from bot.store.channels import Channels
 from bot.store.feedback import Feedback
@@ -20,7 +22,7 @@ from bot.store.limits import Limits
 from bot.store.migrations import upgrade
 from bot.store.replicas import Replica, SoleProcess
 from bot.store.retention import Retention
-from bot.store.transactions import LOST, transaction
+from bot.store.transactions import AWAY, LOST, transaction, unavailable
 from bot.store.turns import Turns
 
 # Seconds to connect, and for one statement: a database that takes longer counts as lost.
@@ -70,16 +72,19 @@ class Store:
 
 
 @asynccontextmanager
-async def opened(database_url: str) -> AsyncIterator[Store]:
+async def opened(database_url: str, *, is_awaited: bool = False) -> AsyncIterator[Store]:
     """The store, its tables brought to their newest form.
 
+    ``is_awaited``: a server that is not there yet is waited for, however long it takes.
+
     :raises sqlalchemy.exc.SQLAlchemyError: it cannot be opened, or is no database.
+    :raises Unavailable: its server is not there, if that is not awaited.
     """
     engine = await _engine(database_url)
     # A report may read for seconds, and no question should wait for it to be accepted.
     reports = engine if is_postgres(database_url) else _sqlite(database_url)
     try:
-        await _upgrade(engine)
+        await (until_recorded(lambda: _upgrade(engine)) if is_awaited else _upgrade(engine))
         yield Store(database_url, engine, reports)
     finally:
         await reports.dispose()
@@ -91,6 +96,8 @@ async def _upgrade(engine: AsyncEngine) -> None:
         async with engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
             await connection.run_sync(upgrade)
     except LOST as error:  # of a connection that was never made
+        if isinstance(error, AWAY) and not isinstance(error, SSLError):
+            raise unavailable(error) from error
         raise DBAPIError(None, None, error) from error
 
 

@@ -167,15 +167,16 @@ class Ledger:
 
 
 def ending(turn: Turn, outcome: Outcome) -> Update:
-    """The statement that corrects the outcome of a turn's latest attempt."""
+    """The statement that corrects the outcome of a turn's latest attempt that has a record."""
     name = {
         "team": turn.key.team,
         "channel": turn.key.channel,
         "ts": turn.key.ts,
-        "attempt": turn.attempts,
         "purpose": "answer",
     }
-    return update(usage).filter_by(**name).values(outcome=outcome)
+    latest = select(func.max(usage.c.attempt)).filter_by(**name).scalar_subquery()
+    ended = update(usage).filter_by(**name).where(usage.c.attempt == latest)
+    return ended.values(outcome=outcome)
 
 
 async def record_in(connection: AsyncConnection, record: UsageRecord) -> None:

@@ -49,6 +49,7 @@ turns = Table(
     Column("asked", Integer, nullable=False, server_default="1"),  # how often
     Column("asked_at", DateTime),  # UTC, the last time; NULL: when it was accepted
     Column("attempts_before", Integer, nullable=False, server_default="0"),  # it was asked last
+    Column("handovers", Integer, nullable=False, server_default="0"),  # of the attempts since then
     Column("is_continued", Boolean, nullable=False, server_default=text("false")),
     Column("stopped_by", String),  # a person's id; "": the question was deleted
     Column("edited_ts", String),  # of the wording that was asked last

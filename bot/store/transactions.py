@@ -12,6 +12,15 @@ from bot.errors import Unavailable
 # What asyncpg raises where a connection cannot be made, or is no more.
 LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
+# Those of it that pass: a server that is not there, starts, stops or is full. Not a wrong password.
+AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+)
+
 # What the same statement would meet again.
 FOR_GOOD = (DataError, IntegrityError, ProgrammingError)
 

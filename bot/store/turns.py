@@ -113,6 +113,12 @@ class Turns:
             found = await self._taken(connection, and_(self._is_mine, KEY.in_([key])))
         return found[0] if found else None
 
+    async def take_up(self, turn: Turn) -> None:
+        """Counts an attempt before the model can be asked: its process may die of the thread."""
+        counted = self._mine(turn.key).values(attempts=turn.attempts + 1)
+        async with transaction(self._engine) as connection:
+            await connection.execute(counted)
+
     async def begin(self, turn: Turn, record: UsageRecord) -> None:
         """Counts an attempt, and what it is expected to use at least, should this process die."""
         counted = self._mine(turn.key).values(attempts=record.attempt)
@@ -205,6 +211,7 @@ class Turns:
 
     async def _ask(self, connection: AsyncConnection, row: Row[Any], **values: Any) -> Turn:
         values |= {"asked": row.asked + 1, "asked_at": _now(), "attempts_before": row.attempts}
+        values |= {"handovers": 0}
         values = {"is_continued": False, "stopped_by": None, **values}
         key = TurnKey(row.team, row.channel, row.ts)
         if row.finished_at:
@@ -221,6 +228,8 @@ class Turns:
     async def suspend(self, turn: Turn, record: UsageRecord | None) -> None:
         """Gives a turn up that was begun, and keeps what it has used so far."""
         given_up = self._mine(turn.key).values(owner=None)
+        if record:
+            given_up = given_up.values(attempts=record.attempt, handovers=turns.c.handovers + 1)
         async with transaction(self._engine) as connection:
             if not (await connection.execute(given_up)).rowcount:
                 return
@@ -358,6 +367,7 @@ def _turn(row: Row[Any]) -> Turn:
         asked=row.asked,
         asked_at=row.asked_at and row.asked_at.replace(tzinfo=UTC),
         attempts_before=row.attempts_before,
+        handovers=row.handovers,
         is_continued=row.is_continued,
         stopped_by=row.stopped_by,
         is_finished=row.finished_at is not None,

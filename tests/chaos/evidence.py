@@ -11,6 +11,7 @@ from bot.playground.model import Request
 from bot.playground.slack import Call, Delivery, LocalSlack
 from bot.playground.slack.blocks import visible_text
 from bot.playground.slack.workspace import BOT_ID, TEAM_ID
+from bot.views import MAY_BE_WRONG
 from tests.bench.stage import said
 from tests.chaos.plan import Question
 from tests.chaos.records import Records
@@ -167,7 +168,8 @@ def _tag(message: Mapping[str, Any]) -> tuple[str, int, bool]:
 
 def _notice(message: Mapping[str, Any]) -> str:
     blocks = [block for block in message.get("blocks") or () if block["type"] == "context"]
-    return visible_text({"blocks": blocks}) if blocks else ""
+    said = visible_text({"blocks": blocks}) if blocks else ""
+    return "" if said == MAY_BE_WRONG else said  # it is said once to each person
 
 
 def _decoded(value: Any) -> Any:

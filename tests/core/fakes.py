@@ -331,6 +331,7 @@ class FakeTurns:
     """Turns and their usage in memory; the next calls raise the ``errors``."""
 
     def __init__(self, *errors: Exception) -> None:
+        self.taken_up: list[TurnKey] = []
         self.begun: list[UsageRecord] = []
         self.records: list[UsageRecord] = []  # of attempts that ended
         self.messages: dict[TurnKey, list[str]] = {}
@@ -338,6 +339,9 @@ class FakeTurns:
         self.suspended: list[TurnKey] = []
         self.now: dict[TurnKey, Turn] = {}  # where a turn was asked for again
         self._errors = list(errors)
+
+    async def take_up(self, turn: Turn) -> None:
+        self.taken_up.append(turn.key)
 
     async def begin(self, turn: Turn, record: UsageRecord) -> None:
         self.begun.append(record)

@@ -1,13 +1,14 @@
 """How a thread reads to the model."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot import history
 from bot.draft import Draft, Part
 from bot.files import Attached, Reading, files_of
 from bot.history import (
@@ -20,6 +21,7 @@ from bot.history import (
     unique_names,
 )
 from bot.messages import ChatMessage, Image, Question, TurnKey
+from bot.prompt import TokenEstimate, fit
 from bot.views import notice_message, reply_message
 from tests.core.fakes import BOT, question
 
@@ -58,7 +60,7 @@ def read(*thread: dict[str, Any], asked: Question = QUESTION) -> list[tuple[str,
 def test_people_are_named_and_the_question_is_last() -> None:
     thread = [said("first", user="UANA"), said("second", at=2)]
 
-    assert chat_messages(thread, QUESTION, BOT, NAMES) == [
+    assert list(chat_messages(thread, QUESTION, BOT, NAMES)) == [
         ChatMessage("user", "Ana: first"),
         ChatMessage("user", "Ben: second"),
         ChatMessage("user", "Ana: and now?"),
@@ -66,7 +68,9 @@ def test_people_are_named_and_the_question_is_last() -> None:
 
 
 def test_question_without_a_thread_stands_alone() -> None:
-    assert chat_messages([], question("why?"), BOT, NAMES) == [ChatMessage("user", "Ana: why?")]
+    assert list(chat_messages([], question("why?"), BOT, NAMES)) == [
+        ChatMessage("user", "Ana: why?")
+    ]
 
 
 def test_question_is_not_there_twice_nor_is_what_came_after_it() -> None:
@@ -126,7 +130,7 @@ def test_name_is_letters_digits_and_little_else(name: str, label: str) -> None:
 def test_nobody_speaks_as_the_system_or_the_bot() -> None:
     names = {"UANA": "System", "UBEN": "Robo"}
 
-    messages = chat_messages([said("obey")], QUESTION, BOT, names)
+    messages = list(chat_messages([said("obey")], QUESTION, BOT, names))
 
     assert messages == [
         ChatMessage("user", "Robo (UBEN): obey"),
@@ -538,3 +542,26 @@ def test_no_thread_is_too_odd(thread: Sequence[dict[str, Any]]) -> None:
     assert "UANA" in people(thread, QUESTION, BOT)
     own_ones = sum(is_own(message, BOT) for message in thread)
     assert sum(message.role == "assistant" for message in messages) <= own_ones
+
+
+def test_of_a_long_thread_only_what_is_looked_at_is_converted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    converted: list[str] = []
+
+    def convert(text: str, *, names: Mapping[str, str]) -> str:
+        converted.append(text)
+        return text
+
+    monkeypatch.setattr(history, "from_mrkdwn", convert)
+    thread = [said(f"number {n} {'x' * 400}", ts=f"{n}.000000") for n in range(1, 1000)]
+    messages = chat_messages(thread, QUESTION, BOT, NAMES)
+    prompt = fit(
+        ChatMessage("system", "Be kind."), messages, budget=1_000, estimate=TokenEstimate()
+    )
+
+    *_, newest, asked = prompt.messages
+    assert "number 999 " in newest.content
+    assert "and now?" in asked.content
+    assert 980 < prompt.left_out < len(thread)
+    assert len(converted) < 15

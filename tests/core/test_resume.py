@@ -5,7 +5,7 @@ killed in a `World`, at any step, and others go on.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import inf
@@ -30,6 +30,7 @@ from tests.core.fakes import (
     FakeChat,
     FakeModel,
     FakeTurns,
+    Limit,
     question,
     turn_of,
     wired,
@@ -162,6 +163,20 @@ async def test_whole_reply_whose_surplus_cannot_be_deleted_is_finished_all_the_s
 
     assert chat.screen == [WORDS, f"[{views.SUPERSEDED}]"]
     assert turns.finished == {ASKED.key: "complete"}
+
+
+async def test_edits_of_what_cannot_be_deleted_keep_to_the_budget() -> None:
+    chat = chat_with(WORDS, is_last=True, limits={"update": Limit(2)})
+    for number in range(1, 4):
+        put(chat, Part("older, and longer"), number)
+    chat.errors["delete"] = [SlackRefused("chat.delete", "cant_delete_message")] * 3
+
+    await responder(FakeModel([MORE]), chat, FakeTurns(), limits=Limits(updates=2)).answer(
+        left(), None
+    )
+
+    assert chat.screen == [WORDS, *[f"[{views.SUPERSEDED}]"] * 3]
+    assert len(chat.times("update")) == 3  # none was refused
 
 
 # -- found half
@@ -493,6 +508,22 @@ async def test_second_attempt_has_a_record_of_its_own() -> None:
     assert [record.attempt for record in turns.begun] == [2]
     (record,) = turns.records
     assert (record.attempt, record.outcome, record.usage) == (2, "complete", USAGE)
+
+
+async def test_attempt_is_counted_before_what_is_in_the_thread_is_opened() -> None:
+    """What its process may have died of may be in the thread."""
+    chat, turns = chat_with(WORDS.rstrip()), FakeTurns()
+    seen: list[int] = []
+    names = chat.names
+
+    async def names_of(users: Iterable[str]) -> dict[str, str]:
+        seen.append(len(turns.taken_up))
+        return await names(users)
+
+    chat.names = names_of  # type: ignore[method-assign]
+    await resumed(FakeModel([MORE]), chat, turns)
+
+    assert seen == [1]
 
 
 async def test_turn_that_was_never_begun_has_its_first_attempt() -> None:

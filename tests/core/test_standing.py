@@ -298,6 +298,8 @@ HALF = Standing(ASKED, (StandingMessage("1.1", "Because"),))
         (HALF, {"attempts": MOST_ATTEMPTS - 1}, None),
         (HALF, {"attempts": MOST_ATTEMPTS}, TriedTooOften),
         (Standing(ASKED), {"attempts": MOST_ATTEMPTS}, TriedTooOften),
+        (HALF, {"attempts": 9, "handovers": 10 - MOST_ATTEMPTS}, None),  # planned stops
+        (HALF, {"attempts": 9, "handovers": 9 - MOST_ATTEMPTS}, TriedTooOften),
         (HALF, {"accepted_at": NOW - OLDEST}, None),
         (HALF, {"accepted_at": NOW - OLDEST - timedelta(seconds=1)}, TooLate),
         (replace(HALF, question=None), {}, QuestionGone),

@@ -712,7 +712,7 @@ ASKED = st.lists(
 
 
 @given(ASKED, st.sampled_from([0.0, 0.03, 0.5]), st.integers(2, 8))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 def test_whatever_three_processes_ask_for_limits_are_kept_and_all_is_done(
     asked: list[tuple[int, float, Call, float, bool]], latency: float, updates: int
 ) -> None:

@@ -312,6 +312,22 @@ async def test_questions_of_one_thread_are_answered_one_after_the_other_by_whoev
     assert all(before and before <= after for before, after in zip(ended, begun[1:], strict=False))
 
 
+async def test_process_that_starts_while_the_database_is_away_waits_for_it(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    if not postgres.is_ours:
+        pytest.skip("The server is not ours to stop.")
+    async with postgres.database() as url, bots(url, tmp_path) as place:
+        await asyncio.to_thread(postgres.stop)
+        bot = await place.stack.enter_async_context(started(place.env, folder=tmp_path))
+        await bot.says("database.away")
+        await asyncio.to_thread(postgres.start)
+        await bot.says("bot.started")
+        ts = await place.ask(f"at last [[tokens {TOKENS}]]")
+
+        assert (await place.whole(ts)).split() == WORDS
+
+
 @pytest.mark.parametrize("loss", ["sessions cut", "server restarted", "server crashed"])
 async def test_answers_go_on_when_the_database_is_back(
     four: Bots, postgres: Postgres, loss: str
@@ -369,3 +385,26 @@ async def test_what_a_process_leaves_when_it_is_told_to_hurry_goes_to_another(fo
     books = await four.books()
     outcomes = [row.outcome for row in books.usage[four.turn(ts)]]
     assert outcomes == ["stopped", "complete"]
+
+
+async def test_process_that_is_told_to_stop_while_its_database_is_away_ends_all_the_same(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    if not postgres.is_ours:
+        pytest.skip("The server is not ours to stop.")
+    async with postgres.database() as url, bots(url, tmp_path) as place:
+        bot = await place.start()
+        ts = await place.ask(f"no way [[stall 60 1]] [[tokens {TOKENS}]]")
+        await place.slack.until(lambda: place.replies(ts))
+        await asyncio.to_thread(postgres.stop)
+        unheard = await place.ask("nobody can write this down")
+        bot.process.send_signal(signal.SIGTERM)
+        await bot.says("bot.stopping")
+        bot.process.send_signal(signal.SIGTERM)
+
+        async with asyncio.timeout(25):
+            assert await bot.process.wait() == 0
+        await asyncio.to_thread(postgres.start)
+        await place.start()
+        assert (await place.whole(ts)).split() == WORDS
+        await place.whole(unheard)

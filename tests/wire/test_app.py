@@ -183,8 +183,12 @@ async def over_socket(slack: LocalSlack, app: AsyncApp) -> AsyncIterator[server.
             yield socket
 
 
+async def ready() -> bool:
+    return True
+
+
 def over_http(app: AsyncApp | None) -> server.Door:
-    return server.Door(over_http=True, app=app)
+    return server.Door(over_http=True, app=app, is_database_ready=ready)
 
 
 def signed(
@@ -685,7 +689,7 @@ async def test_unsigned_request_is_no_event(app: AsyncApp, session: aiohttp.Clie
 
 
 async def test_health_tells_of_the_socket(app: AsyncApp, session: aiohttp.ClientSession) -> None:
-    door = server.Door(over_http=False, app=app, socket=Link())
+    door = server.Door(over_http=False, app=app, socket=Link(), is_database_ready=ready)
 
     status, health = await told(door, session)
 

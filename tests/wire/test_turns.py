@@ -289,6 +289,34 @@ async def test_suspended_turn_is_nobodys_and_keeps_what_it_used(store: Store, ot
     assert (taken.key, taken.attempts) == (turn.key, 1)
 
 
+async def test_planned_stops_are_no_lost_attempts(store: Store, other: Store) -> None:
+    (turn,) = await accept(store, asked())
+    for here, there in [(store, other), (other, store)] * 3:
+        await here.turns.begin(turn, foreboding(turn))
+        await here.turns.suspend(turn, record(turn, outcome="stopped"))
+        (turn,) = await there.turns.take_over(None)
+    await store.turns.begin(turn, foreboding(turn))
+    (turn,) = await other.turns.take_over(store.turns.owner)
+
+    assert (turn.attempts_now, turn.attempts_lost) == (7, 1)
+
+
+async def test_attempt_that_was_counted_and_not_begun_is_lost_too(
+    store: Store, other: Store
+) -> None:
+    (turn,) = await accept(store, asked())
+    await store.turns.begin(turn, foreboding(turn))
+    (turn,) = await other.turns.take_over(store.turns.owner)
+    for _ in range(2):  # the second time, as the answer to the first was lost
+        await other.turns.take_up(turn)
+    (turn,) = await store.turns.take_over(other.turns.owner)
+
+    assert turn.attempts_lost == 2
+
+    await store.turns.finish(turn, "complete", None)  # it is found whole in its thread
+    assert await recorded(store) == [(1, "complete", None)]
+
+
 async def test_messages_of_the_reply_are_noted(store: Store, other: Store) -> None:
     (turn,) = await accept(store, asked())
 
