@@ -104,6 +104,7 @@ class Turn:
     is_resumed: bool = False  # another process accepted it, or this one before a restart
     is_first: bool = False  # of its channel
     owner: str | None = None  # the process that answers it
+    taken_at: float | None = None  # when this process took it from a dead one, by the loop's clock
     asked: int = 1  # how often: people correct their questions, and ask for an answer anew
     asked_at: datetime | None = None  # UTC, the last time; None: when it was accepted
     attempts_before: int = 0  # of `attempts`, those for what was asked before

@@ -133,7 +133,8 @@ class Queue:
 
     def resume(self, turns: Iterable[Turn]) -> None:
         """Turns that another process has left, or this one before a restart."""
-        for turn in turns:
+        now = asyncio.get_running_loop().time()
+        for turn in (replace(each, taken_at=now) for each in turns):
             earlier = self._entries.get(turn.key)
             if earlier and not earlier.is_dropped:
                 continue

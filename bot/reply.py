@@ -122,8 +122,11 @@ class Reply:
         self._on_messages = on_messages
         self._told: list[str] = []
 
-    def adopt(self, standing: Standing, draft: Draft, *, was_begun: bool) -> None:
-        """Goes on with what another process left, whose text the draft holds, and that alone."""
+    def adopt(self, standing: Standing, draft: Draft, *, expects_strays: bool) -> None:
+        """Goes on with what another process left, whose text the draft holds, and that alone.
+
+        ``expects_strays``: the last post of that process may land yet.
+        """
         parts = draft.parts()
         for number, found in enumerate(standing.reply):
             part = parts[number] if number < len(parts) else None
@@ -131,8 +134,8 @@ class Reply:
             is_shown = part is not None and part.text == found.text
             is_shown = is_shown and (draft.ended or not found.is_last)
             self._messages.append(_Message(found.ts, part if is_shown else None))
-        if was_begun:
-            self._expect_strays()  # the last post of that process may land yet
+        if expects_strays:
+            self._expect_strays()
         self._adopt_surplus(standing)
         self._note_messages()
 
@@ -186,13 +189,14 @@ class Reply:
             self._sign.take_down(is_posted=False)
             await sign
 
-    async def tidy(self, standing: Standing) -> None:
+    async def tidy(self, standing: Standing, *, is_settled: bool) -> None:
         """Removes what another process left beside its whole answer.
 
         :raises Transient: Slack could not be reached for minutes.
         """
         self._messages = [_Message(found.ts) for found in standing.reply]
-        self._expect_strays()
+        if not is_settled:
+            self._expect_strays()
         self._adopt_surplus(standing)
         await self._give_up_strays()
         await self._delete_given_up()

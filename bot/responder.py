@@ -36,7 +36,7 @@ from bot.messages import (
 )
 from bot.meter import Meter
 from bot.prices import Prices
-from bot.reply import Reply
+from bot.reply import LANDS_WITHIN, Reply
 from bot.retries import until_it_lands, until_recorded
 from bot.sign import Signs
 from bot.standing import Standing, hopeless, is_too_old, standing
@@ -44,6 +44,9 @@ from bot.turnstile import Closed, Turnstile
 from bot.writer import Admission, Answer, Asked, Begun, Chat, Thread, Writer
 
 log = logging.getLogger(__name__)
+
+# Seconds that a thread which was read is old at most.
+READ_WITHIN = 15.0
 
 
 class Turns(Begun, Protocol):
@@ -195,7 +198,7 @@ class Responder:
         found, error = await self._find(answer)
         if found.is_whole:
             answer.meter.outcome = found.outcome
-            await self._show(answer.reply.tidy(found), answer)
+            await self._show(answer.reply.tidy(found, is_settled=answer.is_settled), answer)
             await self._close(answer, None)
         elif found.reply or (not answer.turn.is_stopped and (found.question or error)):
             self._take_up(answer, found, error)
@@ -208,6 +211,7 @@ class Responder:
         turn = answer.turn
         try:
             found = standing(await self._thread_of(turn), turn, self._bot)
+            answer.is_settled = _is_settled(turn)
         except SlackRefused as refused:
             gone = refused.code == "thread_not_found"
             return Standing(None), None if gone else ThreadUnreadable(str(refused))
@@ -239,7 +243,8 @@ class Responder:
         draft.push(text)
         # Of what was shown to its end no post is under way any more.
         has_ended = any(message.is_last for message in found.reply)
-        answer.reply.adopt(found, draft, was_begun=answer.turn.attempts > 0 and not has_ended)
+        was_begun = answer.turn.attempts > 0 and not has_ended
+        answer.reply.adopt(found, draft, expects_strays=was_begun and not answer.is_settled)
         if error:
             self._end_early(answer, error)
         elif answer.turn.is_continued:
@@ -383,6 +388,11 @@ class Responder:
             await self._turns.suspend(turn, record)
         except Exception as error:  # whoever finds this process gone takes the turn all the same
             broke(log, "turn.not_recorded", error)
+
+
+def _is_settled(turn: Turn) -> bool:
+    """Whether what was read just now was read long after the turn's process had died."""
+    return turn.taken_at is not None and _now() - READ_WITHIN >= turn.taken_at + LANDS_WITHIN
 
 
 def _log_failure(error: BaseException) -> None:

@@ -223,16 +223,23 @@ class SlackChat:
 
     async def thread(self, channel: str, thread_ts: str) -> list[dict[str, Any]]:
         """All pages of a thread, oldest message first, with metadata."""
+        return await self._thread(channel, thread_ts)
+
+    async def _thread(
+        self, channel: str, thread_ts: str, *, ends: bool = False
+    ) -> list[dict[str, Any]]:
         messages: dict[str, dict[str, Any]] = {}  # by ts, as further pages may repeat the root
         cursor = ""
         while True:
+            more: dict[str, Any] = {"cursor": cursor} if cursor else {}
             answer = await self._call(
                 "conversations.replies",
+                ends=ends,
                 channel=channel,
                 ts=thread_ts,
                 limit=PAGE,
                 include_all_metadata=True,
-                **({"cursor": cursor} if cursor else {}),
+                **more,
             )
             known = len(messages)
             messages |= {str(message.get("ts")): message for message in answer["messages"]}
@@ -242,7 +249,7 @@ class SlackChat:
 
     async def find_reply(self, channel: str, thread_ts: str, turn: TurnKey) -> dict[str, int]:
         """All messages of that turn's reply that stand in the thread: by ``ts``, which part."""
-        thread = await self.thread(channel, thread_ts)
+        thread = await self._thread(channel, thread_ts, ends=True)
         parts = ((str(message.get("ts")), part_of(message, turn, self._bot)) for message in thread)
         return {ts: part for ts, part in parts if part is not None}
 
@@ -299,7 +306,7 @@ class SlackChat:
         found: list[Person] = []
         cursor = ""
         for _ in range(MEMBER_PAGES):
-            more = {"cursor": cursor} if cursor else {}
+            more: dict[str, Any] = {"cursor": cursor} if cursor else {}
             answer = await self._call("users.list", limit=MEMBERS_PAGE, **more)
             for member in answer.get("members") or []:
                 if not (member.get("deleted") or member.get("is_bot")):
@@ -311,7 +318,9 @@ class SlackChat:
                 break
         return found
 
-    async def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
+    async def _call(
+        self, method: str, *, ends: bool = False, **arguments: Any
+    ) -> Mapping[str, Any]:
         """One call. Where its budget is spent, it waits its turn.
 
         :raises RateLimited: by Slack.
@@ -321,7 +330,7 @@ class SlackChat:
         budget = self._budgets.get(method)
         if budget is None:
             return await _translated(self._client, method, arguments)
-        async with budget.turn():
+        async with budget.turn(ends=ends):
             return await _translated(self._client, method, arguments)
 
 

@@ -181,22 +181,25 @@ class Turnstile:
 
 
 class Budget:
-    """The calls of one method: first come, first served, and never more than Slack allows."""
+    """The calls of one method: never more than Slack allows, those that end something before
+    those that begin something, and else first come, first served."""
 
     def __init__(self, method: str, limit: int, shares: Shares | None = None) -> None:
         self._shares = shares
         self._window = Window(limit)
         self._windows = {method: self._window}
-        self._line = asyncio.Lock()  # wakes its waiters in the order in which they came
+        # Each wakes its waiters in the order in which they came.
+        self._line, self._ending = asyncio.Lock(), asyncio.Lock()
 
     @property
     def window(self) -> Window:
         return self._window
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        async with self._line:
-            while not await self._take():
+    async def turn(self, *, ends: bool = False) -> AsyncIterator[None]:
+        """``ends``: an answer comes to its end with this call."""
+        async with self._ending if ends else self._line:
+            while (self._ending.locked() and not ends) or not await self._take():
                 frees_in = self._window.next_free(_now()) - _now()
                 await asyncio.sleep(min(max(frees_in, 0.01), MOMENT))
         try:

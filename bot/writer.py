@@ -134,6 +134,7 @@ class Answer:
     thread: Thread | None = None  # None: it has to be read
     writing: asyncio.Task[None] | None = None
     is_admitted: bool = False  # the model may be asked
+    is_settled: bool = False  # nothing that a dead process posted can come to stand there any more
     again: Asked | None = None  # what is asked in its place
 
     @property

@@ -123,7 +123,8 @@ def spans(numbers: Sequence[int]) -> str:
 def _wrong_books(
     asked: Asked, reply: Sequence[Standing], turn: TurnRow | None, usage: Sequence[UsageRow]
 ) -> Iterator[str]:
-    """The turn is finished, and each attempt has one record, the last with the outcome."""
+    """The turn is finished, and each attempt at which the model was asked has one record, the last
+    with the outcome."""
     if turn is None:
         yield "acknowledged, but not written down" if asked.is_acked else "answered unrecorded"
         return
@@ -132,11 +133,13 @@ def _wrong_books(
         return
     rows = [row for row in usage if row.purpose == "answer"]
     attempts = sorted(row.attempt for row in rows)
-    # One that came to its end before its first words is recorded, but was never counted.
-    if attempts not in ([*range(1, turn.attempts + 1)], [*range(1, turn.attempts + 2)]):
+    is_whole = bool(reply) and not reply[-1].notice
+    # One that came to its end before its first words is recorded, but was never counted; one
+    # whose process died before the model was asked is counted, but has used nothing.
+    known = set(range(1, turn.attempts + 2))
+    if len(set(attempts)) < len(attempts) or not set(attempts) <= known or is_whole > len(rows):
         yield f"attempts {turn.attempts}, but usage of {attempts}"
         return
-    is_whole = bool(reply) and not reply[-1].notice
     if is_whole != (turn.outcome == "complete"):
         yield f"the outcome recorded is {turn.outcome!r}"
     last = max(rows, key=lambda row: row.attempt, default=None)

@@ -144,7 +144,7 @@ def test_a_reply_in_another_thread_is_an_offence() -> None:
     [
         ([], [usage()], "acknowledged, but not written down"),
         ([turn(outcome=None)], [usage()], "its turn is not finished"),
-        ([turn(attempts=2)], [usage(1)], "attempts 2, but usage of [1]"),
+        ([turn(attempts=2)], [usage(1), usage(4)], "attempts 2, but usage of [1, 4]"),
         ([turn(attempts=1)], [], "attempts 1, but usage of []"),
         ([turn(attempts=1)], [usage(1), usage(1)], "attempts 1, but usage of [1, 1]"),
         ([turn(attempts=0)], [usage(1), usage(2)], "attempts 0, but usage of [1, 2]"),

@@ -21,6 +21,7 @@ from bot.draft import Part
 from bot.errors import Interrupted, RateLimited, SlackRefused, StreamBroken, Unavailable
 from bot.messages import ChatMessage, Delta, Outcome, Turn, Usage, UsageRecord
 from bot.pacing import Limits
+from bot.reply import LANDS_WITHIN
 from bot.responder import Responder
 from bot.standing import MOST_ATTEMPTS, OLDEST
 from tests.conftest import VirtualTimeLoop
@@ -162,6 +163,20 @@ async def test_whole_reply_whose_surplus_cannot_be_deleted_is_finished_all_the_s
     turns = await resumed(FakeModel([MORE]), chat)
 
     assert chat.screen == [WORDS, f"[{views.SUPERSEDED}]"]
+    assert turns.finished == {ASKED.key: "complete"}
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_thread_that_is_read_long_after_its_process_died_is_read_once(is_whole: bool) -> None:
+    """While many are resumed at once, a reading comes late, and is dear."""
+    chat = chat_with(WORDS, is_last=is_whole)
+    await asyncio.sleep(60)
+    began = asyncio.get_running_loop().time()
+
+    turns = await resumed(FakeModel([WORDS, MORE]), chat, taken_at=began - 30)
+
+    assert chat.times("find_reply") == []
+    assert asyncio.get_running_loop().time() - began < LANDS_WITHIN
     assert turns.finished == {ASKED.key: "complete"}
 
 

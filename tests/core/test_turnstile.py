@@ -380,6 +380,24 @@ async def test_calls_beyond_a_budget_wait_their_turn_in_order() -> None:
     assert turns == [(0, 0), (1, 0), (2, 60), (3, 60), (4, 120)]
 
 
+async def test_a_call_that_ends_an_answer_goes_before_those_that_begin_one() -> None:
+    budget, began, turns = Budget("conversations.replies", 2), asyncio.get_running_loop().time(), []
+
+    async def call(name: str, *, ends: bool = False) -> None:
+        async with budget.turn(ends=ends):
+            turns.append((name, round(asyncio.get_running_loop().time() - began)))
+
+    beginning = [asyncio.create_task(call(f"begins {n}")) for n in range(5)]
+    await asyncio.sleep(5)
+    ending = [asyncio.create_task(call(f"ends {n}", ends=True)) for n in range(2)]
+    await asyncio.gather(*beginning, *ending)
+
+    assert turns == [
+        *(("begins 0", 0), ("begins 1", 0), ("ends 0", 60), ("ends 1", 60)),
+        *(("begins 2", 120), ("begins 3", 120), ("begins 4", 180)),
+    ]
+
+
 async def test_a_refused_call_holds_the_budget_for_all() -> None:
     budget, began = Budget("reactions.add", 10), asyncio.get_running_loop().time()
 
