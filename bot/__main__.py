@@ -29,6 +29,7 @@ LOCAL_PRICES = """\
 date = 2026-11-25
 [models]
 local-model = { input = 2.50, cached_input = 1.25, output = 10.00 }
+local-model-large = { input = 10.00, cached_input = 5.00, output = 40.00 }
 """
 
 
@@ -150,6 +151,7 @@ def _playground(options: argparse.Namespace, env: Mapping[str, str]) -> int:
             prices = Path(folder, "prices.toml")
             prices.write_text(LOCAL_PRICES)
             settings |= {"OPENAI_MODEL": "local-model", "PRICES_FILE": str(prices)}
+            settings["OPENAI_MODELS"] = "local-model-large, local-model-unpriced"
             settings["OPENAI_VISION"] = "yes"
         else:
             settings |= {name: value for name, value in env.items() if name.startswith("OPENAI_")}
@@ -173,8 +175,12 @@ def _visit(options: argparse.Namespace, bot: dict[str, Any]) -> int:
     from bot.playground import run
     from bot.playground.page import CannotListen, Command, Shortcut
 
-    llm = Command(command="/llm", hint="usage | budget", description="What was used, and limits")
     ask = Shortcut(name="Ask about this message", callback_id=ASK)
+    llm = Command(
+        command="/llm",
+        hint="usage | budget | settings",
+        description="What was used, limits, and how I answer here",
+    )
     where = {"host": options.host, "port": options.port, "opens_browser": options.open}
     bot["environment"]["LOG_LEVEL"] = "INFO"
     try:
