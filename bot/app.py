@@ -105,6 +105,9 @@ def bolt_app(
     bolt_log = logging.getLogger("slack_bolt.bot")
     bolt_log.setLevel(logging.ERROR)  # what it warns of is decided here
     app = AsyncApp(
+        # Of loggers, whose level Bolt sets. Without one it reads the source of all callers for it,
+        # for a tenth of a second.
+        name=bolt_log.name,
         client=client,
         authorize=_always(bot),
         signing_secret=signing_secret or "",
