@@ -111,7 +111,7 @@ async def test_workspace_without_titles_and_prompts_gets_its_answers(tmp_path: P
 
 
 async def test_bot_answers_without_all_that_is_optional(tmp_path: Path) -> None:
-    optional = [scope for feature in FEATURES for scope in feature.scopes]
+    optional = {scope for feature in FEATURES for scope in feature.scopes}
     async with local_servers() as (slack, model):
         for scope in (*optional, "assistant:write", "reactions:write", "commands"):
             slack.scopes.remove(scope)
