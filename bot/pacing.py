@@ -87,9 +87,9 @@ class Window:
     A refusal lowers the belief to what Slack has just shown to accept. It rises again by a tenth
     after a minute without a refusal, and more patiently after each rise that was refused.
 
-    One that ``is_hardy`` falls by half at most, and rises by a third: for calls that many wait for
-    and nobody sees, a refusal is better than a long time in which few are made. Few calls that
-    were accepted lately say little of the limit, and Slack refuses for a moment too.
+    One that ``is_hardy`` never falls below half of what is documented, and rises by a third each
+    minute: for calls that many wait for and nobody sees, a refusal is better than a long time in
+    which few are made. Few that were accepted lately say little, and Slack refuses for a moment too.
     """
 
     def __init__(
@@ -172,13 +172,11 @@ class Window:
         """Slack refused a call under way: nothing of this kind before ``until``."""
         self.returned()
         is_first = self._held_until <= now  # not one of several that are refused at once
-        if is_first and self._held_until > -inf:
+        if is_first and self._held_until > -inf and not self._is_hardy:
             self._patience = min(2 * self._patience, LONGEST_PATIENCE)
         self._held_until = max(self._held_until, until)
         self._forget(now)
-        least = max(self._documented // LEAST_SHARE, 1)
-        if self._is_hardy:
-            least = max(least, self._believed // (2 if is_first else 1))
+        least = max(self._documented // (2 if self._is_hardy else LEAST_SHARE), 1)
         self._believed = min(self._believed, max(len(self._answered), least))
         self._rises_at = max(now, until) + self._patience
 

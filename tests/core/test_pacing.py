@@ -155,7 +155,7 @@ def test_belief_rises_by_a_tenth_after_a_minute_without_a_refusal() -> None:
     assert (window.free(START + 130), window.limit) == (36, 36)
 
 
-def test_hardy_belief_falls_by_half_at_most_and_rises_by_a_third() -> None:
+def test_hardy_belief_falls_to_half_at_least_and_rises_by_a_third() -> None:
     """A reading that is refused for a moment, after two: that says nothing of a minute's."""
     window = Window(48, is_hardy=True)
     for _ in range(2):
