@@ -89,7 +89,7 @@ class Window:
 
     One that ``is_hardy`` never falls below half of what is documented, and rises by a third each
     minute: for calls that many wait for and nobody sees, a refusal is better than a long time in
-    which few are made. Few that were accepted lately say little, and Slack refuses for a moment too.
+    which few are made. Few that were accepted lately say little: Slack refuses for a moment too.
     """
 
     def __init__(

@@ -14,6 +14,11 @@ from tests.postgres import Postgres, postgres_server
 CORE = Path(__file__).parent / "core"
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Twice as many as cores: the tests of processes mostly wait."""
+    return 2 * (os.cpu_count() or 1)
+
+
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """Where it would wait for its next timer, its clock jumps there instead."""
 

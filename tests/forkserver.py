@@ -58,7 +58,7 @@ class Child:
         self.send_signal(signal.SIGKILL)
 
     async def _listen(self, news: asyncio.StreamReader) -> int:
-        self.returncode = int(await news.readline())
+        self.returncode = int(await news.read())  # to the end, where the pipe is closed
         return self.returncode
 
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import logging
 import os
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -271,8 +272,16 @@ async def fails(sandbox: Sandbox, data: bytes = b"x") -> str:
     return raised.value.hurdle
 
 
-def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+Children = Callable[[], list[psutil.Process]]
+
+
+@pytest.fixture
+def children() -> Children:
+    """The processes that a test has started and that are still there."""
+    before = psutil.Process().children(recursive=True)  # a fork server, say
+    return lambda: [
+        child for child in psutil.Process().children(recursive=True) if child not in before
+    ]
 
 
 async def begun(folder: Path) -> None:
@@ -281,7 +290,7 @@ async def begun(folder: Path) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_parser_that_hangs_is_ended(tmp_path: Path) -> None:
+async def test_parser_that_hangs_is_ended(tmp_path: Path, children: Children) -> None:
     sandbox = Sandbox(within=0.5, program=program(tmp_path, "import time; time.sleep(60)"))
 
     assert await fails(sandbox) == "slow"
@@ -365,14 +374,16 @@ async def test_parser_that_was_taken_over_is_not_believed(
     assert "two words" not in str([vars(record) for record in caplog.records])
 
 
-async def test_parser_that_talks_without_end_is_ended(tmp_path: Path) -> None:
+async def test_parser_that_talks_without_end_is_ended(tmp_path: Path, children: Children) -> None:
     body = "while True: sys.stdout.write('x' * 65536)"
 
     assert await fails(Sandbox(program=program(tmp_path, body))) == "broken"
     assert children() == []
 
 
-async def test_answer_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
+async def test_answer_that_is_given_up_leaves_no_process(
+    tmp_path: Path, children: Children
+) -> None:
     body = f"open({str(tmp_path / 'begun')!r}, 'w').close(); import time; time.sleep(60)"
     sandbox = Sandbox(program=program(tmp_path, body))
     parsing = asyncio.create_task(sandbox.parse("pdf", b"x"))
@@ -384,7 +395,7 @@ async def test_answer_that_is_given_up_leaves_no_process(tmp_path: Path) -> None
     assert children() == []
 
 
-async def test_only_a_few_processes_run_at_once(tmp_path: Path) -> None:
+async def test_only_a_few_processes_run_at_once(tmp_path: Path, children: Children) -> None:
     sandbox = Sandbox(at_once=2, program=program(tmp_path, "import time; time.sleep(0.3)"))
     most = 0
 
