@@ -284,11 +284,13 @@ class _Outlook:
     """What one moment allows, worked out once for all claims."""
 
     to_spare: int  # edits beyond those that open messages need in order to end
+    edits_a_second: float  # that are to spare, if nobody else asks
     interim_edits_a_second: float
     next_interim_edit: float
     in_channel: Counter[str]  # running replies by channel
-    editing: int  # replies that grow by edits, or may come to
-    streaming: int  # and as streams
+    editing: float  # replies that grow by edits, or are likely to
+    by_edits: int  # that do already
+    by_appends: int
     stops_to_spare: int
     appends_a_second: float
     next_append: float
@@ -344,7 +346,7 @@ class Pacer:
         """Calls that the open messages here need in order to end: edits, or stops of streams."""
         if call in STREAMING:
             return self._open_streams
-        return sum(claim.has_open_message or claim.is_beginning for claim in self._claims)
+        return sum(map(_is_edited, self._claims))
 
     @property
     def _open_streams(self) -> int:
@@ -424,6 +426,18 @@ class Pacer:
         for channel in [name for name, at in self._posted_at.items() if at + CHANNEL_MEMORY < now]:
             del self._posted_at[channel]
 
+    def declined(self, claim: Claim, call: Call, now: float) -> None:
+        """Slack counted a granted call, and did not do it: a stream that cannot be begun leaves
+        its channel to the post that takes its place."""
+        if call == "chat.startStream":
+            claim.is_starting = False
+            windows = self.windows(claim, call)
+            windows.pop(call).answered(now)
+            for window in windows.values():
+                window.returned()
+        else:
+            self.answered(claim, call, now)
+
     def returned(self, claim: Claim, call: Call) -> None:
         """A granted call was not made."""
         claim.is_beginning = claim.is_starting = False
@@ -502,8 +516,8 @@ class Pacer:
         if not is_possible or claim.lane == "native":
             return is_possible
         # Where nothing tells them apart, edits: they can be found and changed at any time.
-        by_appends = _seconds_between(outlook.streaming + 1, outlook.appends_a_second)
-        by_edits = _seconds_between(outlook.editing, outlook.interim_edits_a_second)
+        by_appends = _seconds_between(outlook.by_appends + 1, outlook.appends_a_second)
+        by_edits = _seconds_between(outlook.by_edits + 1, outlook.edits_a_second)
         return by_appends < (by_edits if outlook.to_spare > 0 else inf)
 
     def _may(self, claim: Claim, call: Call | None, outlook: "_Outlook", now: float) -> bool:
@@ -551,63 +565,69 @@ class Pacer:
         return max(self._usual_answer - elapsed, elapsed / 2, 1.0)
 
     def _outlook(self, now: float) -> "_Outlook":
+        editing = [claim for claim in self._claims if not claim.is_native]
+        streaming = [claim for claim in self._claims if claim.is_native]
         is_known = now < self._learned_at + KNOWN_FOR
         kept_back = self.kept_back("chat.update") + (self._kept_elsewhere if is_known else 0)
-        editing = [claim for claim in self._claims if not claim.is_native]
-        newcomers = self._expected(now)
-        rate = self._interim_calls_a_second(
-            self._updates, editing, kept_back, newcomers=newcomers, kept=newcomers, now=now
-        )
-        streaming = [claim for claim in self._claims if claim.is_native]
-        newcomers = min(newcomers, max(0, self._starts.free(now)))
-        appends = self._interim_calls_a_second(
-            self._appends, streaming, 0, newcomers=newcomers, kept=0, now=now
-        )
         is_known = now < self._learned_of_streams_at + KNOWN_FOR
         stops = len(streaming) + (self._streams_elsewhere if is_known else 0)
+        stops_to_spare = self._stops.free(now) - stops
+        newcomers = self._expected(now)
+        streams = self._likely_to_stream(newcomers, stops_to_spare, now)
+        edits = self._spare_a_second(self._updates, editing, kept_back, newcomers - streams, now)
+        appends = self._spare_a_second(self._appends, streaming, 0, 0, now)
         return _Outlook(
             to_spare=self._updates.free(now) - kept_back,
-            interim_edits_a_second=rate,
+            edits_a_second=edits,
+            interim_edits_a_second=(rate := edits * _share(len(editing), newcomers - streams)),
             next_interim_edit=self._latest_interim_edit + 1 / rate if rate > 0 else inf,
             in_channel=Counter(claim.channel for claim in self._claims),
-            editing=len(editing),
-            streaming=len(streaming),
-            stops_to_spare=self._stops.free(now) - stops,
+            editing=self._likely_to_edit(editing, stops_to_spare, now),
+            by_edits=sum(map(_is_edited, editing)),
+            by_appends=len(streaming),
+            stops_to_spare=stops_to_spare,
             appends_a_second=appends,
-            next_append=self._latest_append + 1 / appends if appends > 0 else inf,
+            next_append=(
+                self._latest_append + 1 / pace
+                if (pace := appends * _share(len(streaming), streams)) > 0
+                else inf
+            ),
         )
 
-    def _interim_calls_a_second(
-        self,
-        window: Window,
-        claims: Sequence[Claim],
-        kept_back: int,
-        *,
-        newcomers: int,
-        kept: int,
-        now: float,
-    ) -> float:
-        """As many as last for the time that the running answers need.
+    def _likely_to_edit(self, claims: Sequence[Claim], stops_to_spare: int, now: float) -> float:
+        """How many of those that do not stream are likely to grow by edits."""
+        undecided = sum(claim.lane != "edit" and not _is_edited(claim) for claim in claims)
+        return max(1.0, len(claims) - self._likely_to_stream(undecided, stops_to_spare, now))
 
-        Slots that free meanwhile count, but none is spent before it is there. ``kept`` are those
-        that ``newcomers`` will need in order to end.
+    def _likely_to_stream(self, count: int, stops_to_spare: int, now: float) -> int:
+        """How many of so many replies: as many as it takes to use both lanes alike."""
+        if all(claim.lane == "edit" and not claim.is_native for claim in self._claims):
+            return 0
+        share = self._appends.limit / (self._appends.limit + self._updates.limit)
+        return max(0, min(self._starts.free(now), stops_to_spare, int(count * share)))
+
+    def _spare_a_second(
+        self, window: Window, claims: Sequence[Claim], kept_back: int, newcomers: int, now: float
+    ) -> float:
+        """As many interim calls as last for the time that the running answers need.
+
+        Slots that free meanwhile count, but none is spent before it is there. Each newcomer will
+        need one call in order to end.
         """
         if window.free(now) <= kept_back:
             return 0.0
         remaining = [self._remaining(claim, now) for claim in claims]
         horizon = sum(remaining) / len(remaining) if remaining else self._usual_answer
-        kept_in_all = kept_back + kept + KEPT_FOR_NEWCOMERS * window.limit
+        kept = kept_back + newcomers + KEPT_FOR_NEWCOMERS * window.limit
         rates = []
         free = window.free(now)
         for seconds in window.frees_in(now):
             if seconds >= horizon:
                 break
             if seconds > 0:
-                rates.append((free - kept_in_all) / seconds)
+                rates.append((free - kept) / seconds)
             free += 1
-        running = len(claims)
-        share = running / (running + newcomers) if running else 1.0
-        return max(0.0, min([*rates, (free - kept_in_all) / horizon]) * share)
+        return max(0.0, min([*rates, (free - kept) / horizon]))
 
     def _expected(self, now: float) -> int:
         """How many will ask soon: as many as lately."""
@@ -623,3 +643,12 @@ class Pacer:
 def _seconds_between(replies: int, calls_a_second: float) -> float:
     """Of two looks that a reader gets at one of so many replies."""
     return max(QUICKEST_EDIT, replies / calls_a_second) if calls_a_second > 0 else inf
+
+
+def _share(running: int, newcomers: int) -> float:
+    """Of what is to spare, for those who have asked already."""
+    return running / (running + newcomers) if running else 1.0
+
+
+def _is_edited(claim: Claim) -> bool:
+    return claim.has_open_message or claim.is_beginning

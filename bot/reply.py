@@ -23,9 +23,10 @@ from bot.turnstile import Closed, Late, Turnstile
 log = logging.getLogger(__name__)
 
 # Slack's words for blocks that it does not take (docs.slack.dev/reference/methods/chat.update).
+MISMATCH = "block_mismatch"
 UNFIT_BLOCKS = frozenset(
     {
-        "block_mismatch",
+        MISMATCH,
         "invalid_blocks",
         "invalid_blocks_format",
         "msg_blocks_too_long",
@@ -90,6 +91,7 @@ class _Message:
     posted: Part | None = None  # what it shows if it stands there, as far as that is known
     post: int = 0  # which of this process's posts; 0: another's
     stream: Stream | None = None  # while Slack streams it
+    was_streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ class Reply:
         self._signs = signs
         self._sign = Sign(question, chat, signs)
         self._streams = streams or Streams()
-        self._claim = Claim(question.channel)
+        self._claim = Claim(question.channel, lane=self._streams.lane)
         self._messages: list[_Message] = []
         self._news = asyncio.Event()
         self.whole_at: float | None = None  # when its end was on screen, by the loop's clock
@@ -340,6 +342,9 @@ class Reply:
         except RateLimited:  # the turnstile holds all edits; there may be another way
             if call == "chat.postMessage":
                 raise
+        except SlackRefused:
+            if call != "chat.startStream":  # a post takes its place
+                raise
 
     def _lane(self, step: _Step, draft: Draft) -> Lane:
         """That of a message which is to be posted: a stream needs words that grow, and stay."""
@@ -410,6 +415,7 @@ class Reply:
         if message.stream and step.call == "chat.appendStream":
             message.stream.sent += step.move.text if step.move else ""
             return
+        message.was_streamed = message.was_streamed or message.stream is not None
         message.stream = None
         message.part = None if step.move and step.move.leaves else step.part
         self._learn_of_buttons()
@@ -427,6 +433,7 @@ class Reply:
     async def _start_stream(self, step: _Step, draft: Draft) -> None:
         """In place of a post. If it cannot be, the reply grows by edits.
 
+        :raises RateLimited, SlackRefused: it cannot.
         :raises Transient: it is unknown whether it stands there.
         """
         text = draft.settled()
@@ -445,8 +452,7 @@ class Reply:
             self._sign.expect_post(is_expected=False)
             self._claim.since = unseen_since
             self._fall_back(error)
-            if isinstance(error, RateLimited):
-                raise
+            raise
         else:
             self._sign.take_down(is_posted=True)
         finally:
@@ -492,7 +498,7 @@ class Reply:
             self._is_bare = True
         elif error.code == OVER or move.leaves:
             self._may_stream = False
-            message.stream, message.part = None, None
+            message.stream, message.part, message.was_streamed = None, None, True
         else:
             message.stream.is_left = True
 
@@ -518,6 +524,8 @@ class Reply:
         event(log, "text.refused", level=logging.WARNING, method=error.method, code=error.code)
         if error.code in UNFIT_BUTTONS and self._offers(step.part):
             self._is_bare = True
+        elif error.code == MISMATCH and self._messages[step.number].was_streamed:
+            self._strand(0)  # what was a stream may not take other blocks, whichever they are
         elif error.code in UNFIT_BLOCKS and not self._is_plain:
             self._is_plain = True
         elif step.ts is not None and not self._is_stranded:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
-from bot.errors import RateLimited, Transient
+from bot.errors import RateLimited, SlackRefused, Transient
 from bot.pacing import Call, Claim, Pacer, Window
 
 # Seconds to hold a method where Slack refuses without saying for how long.
@@ -111,6 +111,9 @@ class Turnstile:
                 yield call
             except RateLimited as error:
                 await self._refused(claim, call, error.retry_after or UNSAID_RETRY_AFTER)
+                raise
+            except SlackRefused:
+                self._pacer.declined(claim, call, _now())
                 raise
             except BaseException:
                 self._pacer.answered(claim, call, _now())
