@@ -35,18 +35,19 @@ SAID = {"type": "message", "ts": ASKED.ts, "user": ASKED.user, "text": ASKED.tex
 WORDS = "Because the moon pulls the sea. "
 MORE = "It does so twice a day, and more when the sun helps. "
 WHOLE = (WORDS + MORE + MORE).rstrip()
-USUAL = [0.3, WORDS, 1.0, MORE, 1.0, MORE, 0.5, USAGE]
+USUAL: list[Any] = [0.3, WORDS, 1.0, MORE, 1.0, MORE, 0.5, USAGE]
 DOWN = Unavailable("Slack", "HTTP 503")
 
 
 def slack(**values: Any) -> FakeChat:
-    return FakeChat(**({"latency": 0.1, "thread": [SAID]} | values))
+    defaults: dict[str, Any] = {"latency": 0.1, "thread": [SAID]}
+    return FakeChat(**(defaults | values))
 
 
 def responder(
     chat: FakeChat, *script: Any, lane: Lane = "native", turns: FakeTurns | None = None
 ) -> Responder:
-    return wired(chat, FakeModel(script or USUAL), turns or FakeTurns(), lane=lane)
+    return wired(chat, FakeModel(list(script or USUAL)), turns or FakeTurns(), lane=lane)
 
 
 async def answered(
@@ -306,7 +307,7 @@ async def test_deleted_stream_is_not_wanted_and_stays_deleted() -> None:
 
 async def test_other_words_after_a_broken_model_stream_take_the_place_of_the_first() -> None:
     chat, turns = slack(), FakeTurns()
-    first = [WORDS, 1.0, StreamBroken("reset")]
+    first: list[Any] = [WORDS, 1.0, StreamBroken("reset")]
     model = FakeModel(first, ["It is the moon, ", 1.0, MORE, 1.0, MORE, USAGE])
 
     await wired(chat, model, turns, lane="native").answer(turn_of(ASKED), ASKED)
@@ -333,7 +334,7 @@ async def test_question_that_is_edited_is_answered_in_the_same_message() -> None
     model = FakeModel(
         [WORDS, 5.0, MORE, USAGE], [0.5, "Waves are made by ", 1.0, "the wind.", USAGE]
     )
-    answering = wired(chat, model, turns, lane="native")
+    answering: Responder = wired(chat, model, turns, lane="native")
     task = asyncio.create_task(answering.answer(turn_of(ASKED), ASKED))
     await asyncio.sleep(3)
 
@@ -517,7 +518,7 @@ async def test_words_of_others_before_and_after_are_never_taken_for_a_stream() -
 async def crowd(lane: Lane, count: int, *, within: float, channels: int = 60) -> FakeChat:
     chat = FakeChat(latency=0.1, limits=slack_limits())
     script = [step for n in range(75) for step in (0.1, f"word{n} and so on, ")]
-    answering = wired(chat, FakeModel([*script, USAGE]), FakeTurns(), lane=lane)
+    answering: Responder = wired(chat, FakeModel([*script, USAGE]), FakeTurns(), lane=lane)
 
     async def ask(number: int) -> None:
         await asyncio.sleep(number * within / count)
