@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import ceil
-from typing import Literal, Protocol
+from typing import Literal, NoReturn, Protocol
 
 from bot import budgets
 from bot.budgets import Use
+from bot.channel_settings import ChannelSettings, Offer
 from bot.errands import Errands
 from bot.errors import BotError, Refused, RefusedPrivately
 from bot.logs import event
 from bot.messages import Turn
 from bot.people import People, Person
+from bot.prices import Prices
 from bot.retries import read_again, until_recorded
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,12 @@ MINUTE = timedelta(minutes=1)
 NO_GUESTS = "I do not answer guests here. An admin of this workspace can ask whoever runs me."
 NO_STRANGERS = (
     "I answer only people of the workspace that I belong to. Please ask somebody from there."
+)
+NOT_YOU = "I answer only some people here, and you are not among them. An admin can tell you more."
+NOT_HERE = "I do not answer in this channel. You can ask me in a direct message."
+SWITCHED_OFF = (
+    "I am switched off in this channel. Its settings (`/llm settings`) are for admins and whoever "
+    "made the channel; you can ask me in a direct message."
 )
 
 
@@ -45,6 +53,15 @@ class Rules:
     guests: bool = False
     strangers: bool = False  # people of other organisations, in channels that both share
     per_minute: int | None = None  # questions of one person; None: any number
+    channels: frozenset[str] = frozenset()  # and no others; empty: all
+    users: frozenset[str] = frozenset()  # the same for people
+
+    def why_not(self, user: str, channel: str) -> str | None:
+        """By whom and where it is asked alone. Direct messages are no channels."""
+        if self.users and user not in self.users:
+            return NOT_YOU
+        is_direct = channel.startswith("D")
+        return None if is_direct or not self.channels or channel in self.channels else NOT_HERE
 
     def welcome(self, person: Person) -> bool:
         """Whether somebody who is that may ask at all."""
@@ -64,6 +81,11 @@ class Budgets(Protocol):
 
     async def first_to_tell(self, team: str, use: Use, *, now: datetime) -> bool:
         """Whether nobody was told yet that little is left; of several that ask, one is told so."""
+
+
+class Channels(Protocol):
+    async def of(self, team: str, channel: str) -> ChannelSettings:
+        """What is set for a channel now."""
 
 
 class Teller(Protocol):
@@ -94,6 +116,9 @@ class Admission:
         people: People,
         asked: Asked,
         budgets: Budgets,
+        channels: Channels,
+        offer: Offer,
+        prices: Prices,
         teller: Teller,
         errands: Errands,
     ) -> None:
@@ -101,6 +126,9 @@ class Admission:
         self._people = people
         self._asked = asked
         self._budgets = budgets
+        self._channels = channels
+        self._offer = offer
+        self._prices = prices
         self._teller = teller
         self._errands = errands
 
@@ -111,14 +139,42 @@ class Admission:
         :raises Refused: it may not, which the thread is to say.
         :raises BotError: that cannot be known.
         """
-        reason = await self._unwelcome(turn) or await self._too_fast(turn)
-        if reason:
-            event(log, "question.refused", channel=turn.key.channel, ts=turn.key.ts, user=turn.user)
-            await self._whisper(turn, reason)
-            raise RefusedPrivately(reason)
-        await self._check_budgets(turn)
+        settings = await self._settings(turn.key.team, turn.key.channel)
+        if reason := await self._unwelcome(turn, settings):
+            # Who did not speak to the bot need not hear from it that it does not answer.
+            await self._refuse(turn, reason, is_told=not turn.is_follow_up)
+        if reason := await self._too_fast(turn):
+            await self._refuse(turn, reason)
+        uses = await self._check_budgets(turn)
+        await self._check_price(turn, settings, uses)
 
-    async def _unwelcome(self, turn: Turn) -> str | None:
+    async def why_not_there(self, team: str, user: str, channel: str) -> str | None:
+        """Why that person may not ask about what is said in a channel, wherever it is answered."""
+        settings = await self._settings(team, channel)
+        return self._unwelcome_there(user, channel, settings)
+
+    async def _settings(self, team: str, channel: str) -> ChannelSettings:
+        """As they are now, not as they were when the question came."""
+        if channel.startswith("D"):
+            return ChannelSettings()
+        return await until_recorded(lambda: self._channels.of(team, channel))
+
+    async def _refuse(self, turn: Turn, reason: str, *, is_told: bool = True) -> NoReturn:
+        event(log, "question.refused", channel=turn.key.channel, ts=turn.key.ts, user=turn.user)
+        if is_told:
+            await self._whisper(turn, reason)
+        raise RefusedPrivately(reason)
+
+    async def _unwelcome(self, turn: Turn, settings: ChannelSettings) -> str | None:
+        reason = self._unwelcome_there(turn.user, turn.key.channel, settings)
+        return reason or await self._stranger(turn)
+
+    def _unwelcome_there(self, user: str, channel: str, settings: ChannelSettings) -> str | None:
+        if reason := self._rules.why_not(user, channel):
+            return reason
+        return None if settings.is_allowed else SWITCHED_OFF
+
+    async def _stranger(self, turn: Turn) -> str | None:
         if self._rules.guests and self._rules.strangers:
             return None
         try:
@@ -146,7 +202,7 @@ class Admission:
             return None
         return too_fast(most, wait=before[-1] + MINUTE - datetime.now(UTC))
 
-    async def _check_budgets(self, turn: Turn) -> None:
+    async def _check_budgets(self, turn: Turn) -> list[Use]:
         now, key = datetime.now(UTC), turn.key
         uses = await until_recorded(
             lambda: self._budgets.uses(key.team, key.channel, turn.user, now=now)
@@ -157,10 +213,29 @@ class Admission:
         if over := budgets.spent(uses):
             scope, sentence = over.limit.subject.scope, budgets.refusal(over, now)
             event(log, "budget.spent", scope=scope, who=over.who, channel=key.channel, ts=key.ts)
-            if scope == "person" and not key.channel.startswith("D"):  # nobody else's business
-                await self._whisper(turn, sentence)
-                raise RefusedPrivately(sentence)
-            raise Refused(sentence)
+            is_private = scope == "person" and not key.channel.startswith("D")
+            await self._say_no(turn, sentence, is_private=is_private)  # nobody else's business
+        return uses
+
+    async def _check_price(self, turn: Turn, settings: ChannelSettings, uses: list[Use]) -> None:
+        """A model that a channel has chosen is not to evade a budget in dollars.
+
+        Choosing it is refused, and so is the budget where it is chosen; but prices may change, and
+        so may limits that stood in the way of others.
+        """
+        model = self._offer.model(settings)
+        is_counted = any(use.limit.unit == "dollars" and use.limit.amount for use in uses)
+        if settings.model == model and is_counted and self._prices.of(model) is None:
+            channel, ts = turn.key.channel, turn.key.ts
+            event(log, "model.unpriced", level=logging.WARNING, channel=channel, ts=ts, model=model)
+            await self._say_no(turn, budgets.no_price(model), is_private=False)
+
+    async def _say_no(self, turn: Turn, sentence: str, *, is_private: bool) -> NoReturn:
+        """In the thread; to the person alone where they did not mention the bot."""
+        if is_private or turn.is_follow_up:
+            await self._whisper(turn, sentence)
+            raise RefusedPrivately(sentence)
+        raise Refused(sentence)
 
     async def _warn(self, turn: Turn, use: Use, now: datetime) -> None:
         """Once for each limit and its day or month, whoever asks in whichever process."""

@@ -11,6 +11,7 @@ from slack_bolt.error import BoltUnhandledRequestError
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.follow_ups import CHANNEL_EVENTS, follow_up_from
 from bot.gate import question_from
 from bot.interactions import Interaction, interaction_from
 from bot.logs import broke
@@ -24,13 +25,17 @@ log = logging.getLogger(__name__)
 # True: it was new.
 Accept = Callable[[Question], Awaitable[bool]]
 
+# Whether what is said in a thread without a mention is a question there. Raises where that cannot
+# be known, so that Slack sends it again.
+GoesOn = Callable[[Question], Awaitable[bool]]
+
 # Does what somebody wants of an earlier question, or writes it down, as fast.
 Heed = Callable[[Wish], Awaitable[None]]
 
 # What the app subscribes to, as `manifest.yml` names it.
 EVENTS = ("agent_session_stopped", "app_home_opened", "app_mention", "message.im")
-# And what it hears too where it is subscribed to: edits and deletions in channels.
-OPTIONAL_EVENTS = ("message.channels", "message.groups", "message.mpim")
+# And what it hears too where it is subscribed to: edits and deletions in channels, and follow-ups.
+OPTIONAL_EVENTS = CHANNEL_EVENTS
 COMMAND = "/llm"
 
 ANYTHING = re.compile("")
@@ -46,9 +51,12 @@ class Desk(Protocol):
 class Intake:
     """Hands on what asks the bot something."""
 
-    def __init__(self, bot: Identity, *, accept: Accept, heed: Heed, desk: Desk) -> None:
+    def __init__(
+        self, bot: Identity, *, accept: Accept, goes_on: GoesOn, heed: Heed, desk: Desk
+    ) -> None:
         self._bot = bot
         self._accept = accept
+        self._goes_on = goes_on
         self._heed = heed
         self._desk = desk
         self._is_open = True
@@ -57,6 +65,8 @@ class Intake:
         """Returns when the event may be acknowledged. Raises where it must not be."""
         question, wish = question_from(body, self._bot), wish_from(body, self._bot)
         if question is None and wish is None:
+            question = await self._follow_up(body)
+        if question is None and wish is None:
             return await self.on_interaction(body)
         if not self._is_open and (question or isinstance(wish, Edit)):
             return NOT_TAKEN  # but stop what still runs here
@@ -64,6 +74,10 @@ class Intake:
         if wish and not is_new:
             await self._heed(wish)
         return None
+
+    async def _follow_up(self, body: dict[str, Any]) -> Question | None:
+        said = follow_up_from(body, self._bot)
+        return said if said and await self._goes_on(said) else None
 
     async def on_interaction(self, body: dict[str, Any]) -> BoltResponse:
         """The acknowledgement of a command, a shortcut, a button, a form, or a look at the App
@@ -91,6 +105,9 @@ def bolt_app(
     bolt_log = logging.getLogger("slack_bolt.bot")
     bolt_log.setLevel(logging.ERROR)  # what it warns of is decided here
     app = AsyncApp(
+        # Of loggers, whose level Bolt sets. Without one it reads the source of all callers for it,
+        # for a tenth of a second.
+        name=bolt_log.name,
         client=client,
         authorize=_always(bot),
         signing_secret=signing_secret or "",

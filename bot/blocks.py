@@ -3,7 +3,9 @@
 Texts are Slack's mrkdwn, already escaped. Limits: docs.slack.dev/reference/block-kit.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 Json = dict[str, Any]
@@ -26,6 +28,17 @@ def mrkdwn(text: str) -> Json:
 
 def plain(text: str) -> Json:
     return {"type": "plain_text", "text": text, "emoji": True}
+
+
+def moment(at: datetime) -> str:
+    """As the reader's clock has it (docs.slack.dev, formatting dates)."""
+    utc = at.astimezone(UTC)
+    return f"<!date^{int(utc.timestamp())}^{{date_short_pretty}} {{time}}|{utc:%Y-%m-%d %H:%M} UTC>"
+
+
+def doer(by: str) -> str:
+    """Who changed something: a person by id, or in words what else it was."""
+    return f"<@{by}>" if re.fullmatch(r"[UW][A-Z0-9]+", by, re.ASCII) else escape(by)
 
 
 # -- blocks
@@ -89,15 +102,25 @@ def divider() -> Json:
     return {"type": "divider"}
 
 
-def asked(block_id: str, label: str, element: Json, *, tells: bool = False) -> Json:
+def asked(
+    block_id: str,
+    label: str,
+    element: Json,
+    *,
+    tells: bool = False,
+    hint: str = "",
+    may_be_empty: bool = False,
+) -> Json:
     """An input of a form. With ``tells`` each choice is told at once, not only when it is sent."""
-    return {
+    block = {
         "type": "input",
         "block_id": block_id,
         "label": plain(label),
         "element": element,
         "dispatch_action": tells,
+        "optional": may_be_empty,
     }
+    return block | ({"hint": plain(hint)} if hint else {})
 
 
 # -- elements
@@ -136,6 +159,30 @@ def line(action_id: str, *, placeholder: str, longest: int) -> Json:
         "placeholder": plain(placeholder),
         "max_length": longest,
     }
+
+
+def text_area(action_id: str, *, written: str, longest: int) -> Json:
+    """Several lines, which begin with what is ``written`` already."""
+    found = {
+        "type": "plain_text_input",
+        "action_id": action_id,
+        "multiline": True,
+        "max_length": longest,
+    }
+    return found | ({"initial_value": written} if written else {})
+
+
+def number(action_id: str, *, least: str, most: str, written: str, placeholder: str) -> Json:
+    """docs.slack.dev/reference/block-kit/block-elements/number-input-element."""
+    found = {
+        "type": "number_input",
+        "action_id": action_id,
+        "is_decimal_allowed": True,  # what is wrong with a number is said at its field
+        "min_value": least,
+        "max_value": most,
+        "placeholder": plain(placeholder),
+    }
+    return found | ({"initial_value": written} if written else {})
 
 
 def people_menu(action_id: str) -> Json:

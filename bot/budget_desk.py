@@ -5,13 +5,14 @@ carries says who somebody is.
 """
 
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from bot import budget_views as views
 from bot.blocks import Json
-from bot.budgets import Change, Limit, Span, Subject, Unit, Use, why_not
+from bot.budgets import Change, Limit, Span, Subject, Unit, Use, why_not, why_not_there
+from bot.channel_settings import ChannelSettings, models_chosen
 from bot.interactions import Command, Press, Submission, Unfit
 from bot.logs import event
 from bot.people import People
@@ -41,6 +42,11 @@ class Limits(Protocol):
         """What was set."""
 
 
+class Channels(Protocol):
+    async def all(self, team: str) -> Mapping[str, ChannelSettings]:
+        """What is set for channels. May raise `Transient`."""
+
+
 class Surfaces(Protocol):
     """Every call may raise `Transient` or `SlackRefused`."""
 
@@ -64,6 +70,7 @@ class BudgetDesk:
         *,
         people: People,
         limits: Limits,
+        channels: Channels,
         surfaces: Surfaces,
         model: str,
         prices: Prices,
@@ -71,6 +78,7 @@ class BudgetDesk:
         self._team = team
         self._people = people
         self._limits = limits
+        self._channels = channels
         self._surfaces = surfaces
         self._model = model
         self._prices = prices
@@ -125,9 +133,17 @@ class BudgetDesk:
     async def _save(self, user: str, limit: Limit, *, whom: str) -> Json:
         if not await self._people.is_admin(user):
             return views.refused_modal(views.ADMINS_ONLY)
+        if problem := await self._problem(limit):
+            raise Unfit(views.UNIT, problem)
         before = await self._limits.set(self._team, limit, by=user, at=datetime.now(UTC))
         self._log(user, limit.subject, limit.every, limit.in_words)
         return await self._modal(whom=whom, said=views.changed(limit.subject, before, limit))
+
+    async def _problem(self, limit: Limit) -> str | None:
+        """With the models that channels have chosen."""
+        limits = await self._limits.all(self._team)
+        chosen = models_chosen(await self._channels.all(self._team))
+        return why_not_there(limit, limits, chosen, self._prices)
 
     async def _modal_for(self, user: str, *, whom: str = "", said: str = "") -> Json:
         if await self._people.is_admin(user):

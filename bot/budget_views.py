@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from bot.blocks import (
     Json,
@@ -13,11 +12,13 @@ from bot.blocks import (
     channel_menu,
     context,
     divider,
+    doer,
     escape,
     line,
     menu,
     message,
     modal,
+    moment,
     people_menu,
     section,
 )
@@ -200,18 +201,11 @@ def _changes(changes: Sequence[Change]) -> list[Json]:
 
 
 def _change(change: Change) -> str:
-    by = f"<@{change.by}>" if re.fullmatch(r"[UW][A-Z0-9]+", change.by) else escape(change.by)
     before, after = (
         "none" if limit is None else limit.in_words for limit in (change.before, change.after)
     )
     whom = whom_in_words(change.subject, change.subject.who)
-    return f"{_date(change.at)}  {by}: {whom}, {before} → {after}"
-
-
-def _date(at: datetime) -> str:
-    """As the reader's clock has it (docs.slack.dev, formatting dates)."""
-    utc = at.astimezone(UTC)
-    return f"<!date^{int(utc.timestamp())}^{{date_short_pretty}} {{time}}|{utc:%Y-%m-%d %H:%M} UTC>"
+    return f"{moment(change.at)}  {doer(change.by)}: {whom}, {before} → {after}"
 
 
 def _subject(entered: Mapping[str, str], team: str) -> Subject:

@@ -5,7 +5,7 @@ or Slack: the store says what was used, and this what follows from it.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -169,6 +169,66 @@ def why_not(limit: Limit, model: str, prices: Prices) -> str | None:
             "one in PRICES_FILE, or set the budget in tokens."
         )
     return None
+
+
+def covering(limits: Sequence[Limit], channel: str) -> list[Limit]:
+    """The limits in dollars that may hold for a question in that channel, whoever asks it.
+
+    A limit of 0 needs no price; one for each channel gives way to one of the channel's own.
+    """
+    own = {limit.every for limit in limits if limit.subject == Subject("channel", channel)}
+    return [
+        limit
+        for limit in limits
+        if limit.unit == "dollars" and limit.amount and _may_cover(limit, channel, own)
+    ]
+
+
+def _may_cover(limit: Limit, channel: str, own: Collection[Span]) -> bool:
+    if limit.subject.scope != "channel":
+        return True
+    if limit.subject.who == EACH:
+        return limit.every not in own
+    return limit.subject.who == channel
+
+
+def why_not_model(limits: Iterable[Limit], channel: str, model: str, prices: Prices) -> str | None:
+    """The reason for which a channel may not answer with that model; None where it may.
+
+    It names no limit: who chooses a model need not know what others may spend.
+    """
+    if prices.of(model) is not None or not covering(list(limits), channel):
+        return None
+    return (
+        f"{model} has no known price, so a budget in dollars that holds here could not be kept. "
+        "Choose another model, have it given a price in PRICES_FILE, or the budget set in tokens."
+    )
+
+
+def why_not_there(
+    limit: Limit, limits: Iterable[Limit], chosen: Mapping[str, str], prices: Prices
+) -> str | None:
+    """The reason for which a limit, in the place of one of those that are set, cannot be kept with
+    the models that channels have chosen."""
+    place = limit.subject, limit.every
+    others = [each for each in limits if (each.subject, each.every) != place]
+    for channel, model in chosen.items():
+        if prices.of(model) is None and limit in covering([*others, limit], channel):
+            return (
+                f"A budget in dollars cannot be kept: channel {channel} answers with the model "
+                f"{model}, which has no known price. Give it one in PRICES_FILE, choose another "
+                "there (/llm settings), or set the budget in tokens."
+            )
+    return None
+
+
+def no_price(model: str) -> str:
+    """What whoever asks reads where it came to that all the same."""
+    return (
+        f"This channel is set to the model {model}, whose price I do not know, and a budget in "
+        "dollars holds here: I could not keep it, so I do not answer. An admin can choose another "
+        "model with /llm settings."
+    )
 
 
 # -- what people write

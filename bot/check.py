@@ -18,11 +18,12 @@ from bot.draft import UNFINISHED, WHOLE, Part
 from bot.errors import BotError, CutAtTokenLimit, SlackRefused, Transient, Unavailable
 from bot.features import DISPENSABLE, SCOPES, switched_off
 from bot.files import Unreadable
+from bot.follow_ups import CHANNEL_EVENTS
 from bot.messages import ChatMessage, Delta, Identity, Question, TurnKey, Usage
-from bot.openai_model import names_a_seeing_model
+from bot.openai_model import OpenAIModel, names_a_seeing_model
 from bot.pings import neutralise
 from bot.sandbox import Sandbox
-from bot.serve import model_of
+from bot.serve import models_of
 from bot.settings import Settings
 from bot.store import is_postgres, opened, sqlite_path
 
@@ -67,7 +68,7 @@ async def check(settings: Settings, env: Mapping[str, str], *, live: str | None)
             yield finding
         if settings.slack_app_token:
             yield await _check_app_token(client, settings.slack_app_token)
-        async for finding in _check_model(settings):
+        async for finding in _check_models(settings):
             yield finding
         yield await _check_files(settings)
         async for finding in _check_database(settings, env):
@@ -112,9 +113,19 @@ async def _check_app_token(client: AsyncWebClient, app_token: str) -> Finding:
     return Finding("ok", "SLACK_APP_TOKEN: Slack gives Socket Mode connections")
 
 
-async def _check_model(settings: Settings) -> Findings:
-    """One tiny call: the key, the name, streaming, and whether usage is reported."""
-    model = model_of(replace(settings, openai_max_tokens=32))
+async def _check_models(settings: Settings) -> Findings:
+    """A tiny call to each that may answer."""
+    models = models_of(replace(settings, openai_max_tokens=32))
+    try:
+        for name in settings.models:
+            async for finding in _check_model(models.named(name), settings):
+                yield finding
+    finally:
+        await models.close()
+
+
+async def _check_model(model: OpenAIModel, settings: Settings) -> Findings:
+    """The key, the name, streaming, and whether usage is reported."""
     began = time.monotonic()
     pieces: list[Delta | Usage] = []
     try:
@@ -125,8 +136,6 @@ async def _check_model(settings: Settings) -> Findings:
         address = _address(settings.openai_base_url)
         yield Finding("WRONG", f"Model {model.name} at {address}: {_in_words(error)}")
         return
-    finally:
-        await model.close()
     seconds = time.monotonic() - began
     yield Finding("ok", f"Model {model.name}: streams; it answered within {seconds:.1f} s")
     reported = [piece for piece in pieces if isinstance(piece, Usage)]
@@ -159,11 +168,20 @@ async def _check_database(settings: Settings, env: Mapping[str, str]) -> Finding
     try:
         async with opened(settings.database_url) as store:
             answers = (await store.ledger.whole()).answers
+            follow_ups = await store.channels.with_follow_ups()
     except (SQLAlchemyError, Unavailable) as error:
         reason = getattr(error, "orig", None) or error
         yield Finding("WRONG", f"DATABASE_URL: {path} cannot be used: {reason}")
         return
     yield Finding("ok", f"Database: {path} holds {answers:,} answers")
+    if follow_ups:
+        where = "1 channel is" if follow_ups == 1 else f"{follow_ups:,} channels are"
+        yield Finding(
+            "note",
+            f"Follow-ups: {where} answered without a mention, which needs the events "
+            f"{', '.join(CHANNEL_EVENTS)}. Slack does not tell which ones the app is sent: look at "
+            "its Event Subscriptions page.",
+        )
     platform = next((name for mark, name in THROW_AWAY_DISKS.items() if mark in env), None)
     if platform and not is_shared:
         yield Finding(

@@ -53,9 +53,10 @@ class Surfaces(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A kind of modal. ``submit`` checks what was entered at once (`Unfit`) and returns the rest of
-    the work, which ends in the view to show, or None: nothing but its closing; ``notice`` makes a
-    view of a sentence."""
+    """A kind of modal. ``submit`` checks what was entered at once and returns the rest of the work,
+    which ends in the view to show, or None: nothing but its closing. Both may find it `Unfit`.
+    ``notice`` makes a view of a sentence.
+    """
 
     submit: Callable[[Submission], Coroutine[Any, Any, Json | None]]
     notice: Callable[[str], Json]
@@ -144,19 +145,22 @@ class Desk:
         try:
             work = form.submit(submission)
         except Unfit as unfit:
-            return {"response_action": "errors", "errors": unfit.errors}
+            return _errors(unfit)
         saving = self._errands.run(self._shown(form, work))
         # Shielded: Slack's patience may end before it is done.
         await asyncio.wait({saving}, timeout=FORM_WITHIN)
         if saving.done():
-            view = saving.result()
-            return {"response_action": "update", "view": view} if view else CLOSED
+            return _acknowledged(saving.result())
         self._errands.run(self._show_later(submission, form, saving))
-        return {"response_action": "update", "view": form.notice("Just a moment ...")}
+        return _acknowledged(form.notice("Just a moment ..."))
 
-    async def _shown(self, form: Form, work: Coroutine[Any, Any, Json | None]) -> Json | None:
+    async def _shown(
+        self, form: Form, work: Coroutine[Any, Any, Json | None]
+    ) -> Json | Unfit | None:
         try:
             return await work
+        except Unfit as unfit:
+            return unfit
         except BotError as error:
             event(log, "form.failed", level=logging.WARNING, reason=error)
             return form.notice(_sentence(error))
@@ -165,13 +169,28 @@ class Desk:
             return form.notice(BotError.sentence)
 
     async def _show_later(
-        self, submission: Submission, form: Form, saving: asyncio.Task[Json | None]
+        self, submission: Submission, form: Form, saving: asyncio.Task[Json | Unfit | None]
     ) -> None:
-        view = await saving or form.notice(DONE)  # nothing closes a form that was acknowledged
+        result = await saving
+        # Its fields are gone by now, so the sentence stands alone.
+        view = form.notice(str(result)) if isinstance(result, Unfit) else result
+        view = view or form.notice(DONE)  # nothing closes a form that was acknowledged
         try:
             await self._surfaces.update_modal(submission.view_id, view)
         except BotError as error:
             event(log, "form.not_shown", level=logging.WARNING, reason=error)
+
+
+def _acknowledged(result: Json | Unfit | None) -> Json:
+    if result is None:
+        return CLOSED
+    if isinstance(result, Unfit):
+        return _errors(result)
+    return {"response_action": "update", "view": result}
+
+
+def _errors(unfit: Unfit) -> Json:
+    return {"response_action": "errors", "errors": unfit.errors}
 
 
 def _sentence(error: BotError) -> str:

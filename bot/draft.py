@@ -153,8 +153,12 @@ class Draft:
     def settled(self) -> str:
         """The beginning of the growing part that stays as it is, however the text goes on; unable
         to ping, and not longer than a streamed message may be. For a stream, which cannot take
-        anything back: later parts are cut behind what was ever given here."""
+        anything back."""
         return "" if self.ended else self._text.settled()
+
+    def keep(self, length: int) -> None:
+        """So many characters of the growing part were streamed: it is cut behind them only."""
+        self._text.streamed = length
 
     def _new_text(self) -> "_Text":
         text = _Text(self._limit)
@@ -211,7 +215,7 @@ class _Text:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.is_narrow = False  # its pieces are no larger than a streamed message may be
-        self._settled = 0  # characters of the growing piece that were given away as settled
+        self.streamed = 0  # characters of the growing piece that stay in it
         self._sealed: list[str] = []
         self._safe = ""  # whole lines of the growing piece, already unable to ping
         self._raw: list[str] = []  # what came since, the last line perhaps half a one
@@ -239,7 +243,7 @@ class _Text:
         growing = self._growing()
         slack = 0 if ended else LOOKAHEAD
         while len(growing) > (limit := self._room(growing)) + slack:
-            head, rest = cut(growing, limit=limit, least=min(self._settled, limit))
+            head, rest = cut(growing, limit=limit, least=min(self.streamed, limit))
             if _VISIBLE.search(head):
                 # Again, because a cut through `@channel_list` leaves `@channel`.
                 self._sealed.append(neutralise(head))
@@ -258,9 +262,7 @@ class _Text:
         line = text.rfind("\n") + 1
         while neutralise(text[line:]) != text[line:]:  # only the beginning of its last word pings
             text = text[: max(text.rfind("<"), text.rfind("@"))]
-        text = text.rstrip()
-        self._settled = max(self._settled, len(text))
-        return text
+        return text.rstrip()
 
     def _room(self, growing: str) -> int:
         """How many characters of a growing text make a piece."""
@@ -284,7 +286,7 @@ class _Text:
 
     def _begin_with(self, rest: str) -> None:
         self._safe, self._raw, self._loose = "", [undo_neutralise(rest)], 0
-        self._settled = 0
+        self.streamed = 0
 
     def _growing(self) -> str:
         # Nothing that pings spans two lines, so whole lines need to be looked at only once.

@@ -104,7 +104,7 @@ class QuotaUsedUp(ModelError):
 class ModelNotFound(ModelError):
     sentence = (
         "The model I am set up to use does not exist or is not open to my account. "
-        "Please tell whoever runs me to check OPENAI_MODEL."
+        "Please tell whoever runs me to check OPENAI_MODEL and OPENAI_MODELS."
     )
 
 

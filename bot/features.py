@@ -56,6 +56,16 @@ FEATURES = (
         events=MESSAGES,
     ),
     Feature(
+        "Follow-ups without a mention",
+        "in threads the bot goes on only where it is mentioned",
+        events=MESSAGES,
+    ),
+    Feature(
+        "Settings by whoever made a channel",
+        "only admins can change the settings of channels",
+        scopes=("channels:read", "groups:read"),
+    ),
+    Feature(
         "Names of channels in reports",
         "reports on the command line show channels by their ids",
         scopes=("channels:read", "groups:read"),

@@ -60,17 +60,24 @@ class InquiryDesk:
         surfaces: Surfaces,
         seal: Seal,
         accept: Callable[[Question], Awaitable[bool]],
+        why_not: Callable[[str, str, str], Awaitable[str | None]],
     ) -> None:
+        """``why_not`` tells, of team, person and channel, why nothing there may be asked about."""
         self._bot = bot
         self._chat = chat
         self._surfaces = surfaces
         self._seal = seal
         self._accept = accept
+        self._why_not = why_not
 
     async def open(self, shortcut: Shortcut) -> None:
         """:raises BotError: the form could not be shown."""
         place = inquiry.place_of(shortcut)
         if place is None:
+            return
+        if reason := await self._why_not(self._bot.team, shortcut.user, place.channel):
+            refusal = inquiry_views.notice_modal(reason)
+            await self._surfaces.open_modal(shortcut.trigger_id, refusal)
             return
         link, is_alone = await self._look_at(place)
         quote = inquiry.quote_of(shortcut.message, self._bot, self._names(shortcut))
@@ -91,6 +98,8 @@ class InquiryDesk:
 
     async def _ask(self, user: str, wish: Wish, subject: Subject) -> Json | None:
         """Returns when the question is written down: Slack tells of it but once."""
+        if reason := await self._why_not(self._bot.team, user, subject.place.channel):
+            return inquiry_views.notice_modal(reason)
         try:
             question = await self._posted(user, wish, subject)
         except SlackRefused as error:

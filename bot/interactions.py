@@ -7,6 +7,7 @@ is read as text of bounded length, to be checked by whoever uses it.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 # Characters of one value; Slack's own longest (docs.slack.dev, a text input's max_length).
@@ -90,9 +91,11 @@ Interaction = Command | Press | Submission | Visit | Opening | Shortcut
 class Unfit(Exception):
     """A form that cannot be taken as it is: sentences for its fields, by their ``block_id``."""
 
-    def __init__(self, block_id: str, sentence: str) -> None:
+    def __init__(
+        self, block_id: str, sentence: str, others: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         super().__init__(sentence)
-        self.errors = {block_id: sentence}
+        self.errors = {block_id: sentence, **others}
 
 
 def interaction_from(body: Mapping[str, Any]) -> Interaction | None:

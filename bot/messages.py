@@ -75,6 +75,7 @@ class Question:
     text: str  # as on Slack's wire: mrkdwn, escaped
     files: tuple[File, ...] = ()
     is_posted: bool = False  # by the bot, in the person's place: what it says is read there
+    is_follow_up: bool = False  # it does not mention the bot, which has answered in its thread
 
     @property
     def key(self) -> TurnKey:
@@ -113,6 +114,7 @@ class Turn:
     is_continued: bool = False  # the answer goes on after what stands of it
     stopped_by: str | None = None  # the person who wants no more of it; or `DELETED`
     is_finished: bool = False
+    is_follow_up: bool = False  # the bot was not mentioned: nobody may have meant it
 
     @property
     def thread(self) -> tuple[str, str, str]:

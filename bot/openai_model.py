@@ -7,6 +7,7 @@ SDK's stream of pydantic objects costs some twenty times as much for each delta.
 
 import asyncio
 import base64
+import copy
 import json
 import logging
 import re
@@ -129,6 +130,20 @@ NO_IMAGES = (
 SAID_IN = ("error", "message", "code", "type", "param", "detail", "loc", "msg")
 
 
+class OpenAIModels:
+    """The models of one server that may answer, each with what was learned of it."""
+
+    def __init__(self, first: "OpenAIModel", others: Iterable[str] = ()) -> None:
+        self._first = first
+        self._models = {name: first.beside(name) for name in others} | {first.name: first}
+
+    def named(self, name: str) -> "OpenAIModel":
+        return self._models[name]
+
+    async def close(self) -> None:
+        await self._first.close()  # they share its connections
+
+
 class OpenAIModel:
     """One model of one server, over one HTTP session without a cap on its connections."""
 
@@ -148,11 +163,9 @@ class OpenAIModel:
         self.sees = names_a_seeing_model(model) if sees is None else sees
         self._learns_to_see = sees is None
         self._timeout = timeout
-        self._options: dict[str, Any] = {"stream_options": {"include_usage": True}}
-        if max_tokens is not None:
-            self._options["max_completion_tokens"] = max_tokens
-        if temperature is not None:
-            self._options["temperature"] = temperature
+        self._temperature, self._max_tokens = temperature, max_tokens
+        self._refused: frozenset[str] = frozenset()  # parameters without which it has to do
+        self._most_tokens: int | None = None  # of an answer, beside prompts that leave no more room
         self._client = AsyncOpenAI(
             api_key=api_key or "none",  # servers without keys ignore it; the SDK wants one
             base_url=base_url,
@@ -166,14 +179,33 @@ class OpenAIModel:
             ),
         )
 
+    def beside(self, name: str) -> "OpenAIModel":
+        """Another model of the same server, over the same connections; nothing is known of it.
+
+        That this one takes images, the operator has said of this one; that none are to be sent, of
+        all of them.
+        """
+        other = copy.copy(self)
+        other.name = name
+        other._learns_to_see = self._learns_to_see or self.sees
+        other.sees = other._learns_to_see and names_a_seeing_model(name)
+        other._refused, other._most_tokens = frozenset(), None
+        return other
+
     async def close(self) -> None:
         await self._client.close()
 
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
+    async def stream(
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> AsyncGenerator[Delta | Usage, None]:
         """The answer as it is written; see `bot.writer.Model`."""
         body = [_on_the_wire(message) for message in messages]
         while True:
-            options = dict(self._options)
+            options = self._options(temperature, max_tokens)
             with _Request(self.name) as request:
                 try:
                     async with self._client.chat.completions.with_streaming_response.create(
@@ -213,7 +245,7 @@ class OpenAIModel:
         said = _said(error.body)
         refused = [name for name in sent if name in SUBSTITUTES and name in said]
         for name in refused:
-            self._drop(name)
+            self._do_without(name)
         return bool(refused)
 
     def _look_at_refusal(self, error: openai.APIError, messages: Sequence[ChatMessage]) -> None:
@@ -235,18 +267,33 @@ class OpenAIModel:
         if name is None or sent[name] <= max(LEAST_CAP, prompt):
             return False
         lowered = max(LEAST_CAP, sent[name] // 2)
-        if self._options.get(name, 0) > lowered:  # no other stream was first
-            self._options[name] = lowered
+        if self._most_tokens is None or self._most_tokens > lowered:  # no other stream was first
+            self._most_tokens = lowered
             event(log, "model.parameter_lowered", parameter=name, to=lowered)
         return True
 
-    def _drop(self, name: str) -> None:
-        if name not in self._options:  # another stream, refused in the same moment, was first
+    def _do_without(self, name: str) -> None:
+        if name in self._refused:  # another stream, refused in the same moment, was first
             return
-        value, substitute = self._options.pop(name), SUBSTITUTES[name]
-        if substitute:
-            self._options[substitute] = value
-        event(log, "model.parameter_refused", parameter=name, instead=substitute)
+        self._refused |= {name}
+        event(log, "model.parameter_refused", parameter=name, instead=SUBSTITUTES[name])
+
+    def _options(self, temperature: float | None, max_tokens: int | None) -> dict[str, Any]:
+        """The parameters of a request; where one is None, it is as the model is set up."""
+        cap = self._max_tokens if max_tokens is None else max_tokens
+        if cap is not None and self._most_tokens is not None:
+            cap = min(cap, self._most_tokens)
+        wanted = {
+            "stream_options": {"include_usage": True},
+            "max_completion_tokens": cap,
+            "temperature": self._temperature if temperature is None else temperature,
+        }
+        names = {name: SUBSTITUTES[name] if name in self._refused else name for name in wanted}
+        return {
+            name: wanted[original]
+            for original, name in names.items()
+            if name is not None and wanted[original] is not None
+        }
 
 
 def names_a_seeing_model(name: str) -> bool:

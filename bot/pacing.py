@@ -98,12 +98,19 @@ class Window:
 
     A refusal lowers the belief to what Slack has just shown to accept. It rises again by a tenth
     after a minute without a refusal, and more patiently after each rise that was refused.
+
+    One that ``is_hardy`` falls by half at most, and rises by a third: for calls that many wait for
+    and nobody sees, a refusal is better than a long time in which few are made. Few calls that
+    were accepted lately say little of the limit, and Slack refuses for a moment too.
     """
 
-    def __init__(self, limit: int, period: float = MINUTE, *, burst: float = 1.0) -> None:
+    def __init__(
+        self, limit: int, period: float = MINUTE, *, burst: float = 1.0, is_hardy: bool = False
+    ) -> None:
         self._documented = max(1, int(limit * burst))
         self._believed = self._documented
         self._period = period * burst
+        self._is_hardy = is_hardy
         self._patience = MINUTE
         self._rises_at = inf
         self._answered: deque[float] = deque()
@@ -176,12 +183,15 @@ class Window:
     def refused(self, now: float, *, until: float) -> None:
         """Slack refused a call under way: nothing of this kind before ``until``."""
         self.returned()
-        if -inf < self._held_until <= now:  # again, and not one of several refused at once
+        is_first = self._held_until <= now  # not one of several that are refused at once
+        if is_first and self._held_until > -inf:
             self._patience = min(2 * self._patience, LONGEST_PATIENCE)
         self._held_until = max(self._held_until, until)
         self._forget(now)
-        shown = max(len(self._answered), self._documented // LEAST_SHARE, 1)
-        self._believed = min(self._believed, shown)
+        least = max(self._documented // LEAST_SHARE, 1)
+        if self._is_hardy:
+            least = max(least, self._believed // (2 if is_first else 1))
+        self._believed = min(self._believed, max(len(self._answered), least))
         self._rises_at = max(now, until) + self._patience
 
     def draw(self, now: float, *, answered_within: float) -> None:
@@ -200,7 +210,7 @@ class Window:
 
     def like(self, state: Mapping[str, Any], offset: float) -> "Window":
         """One with these limits and what several processes know together; `state` made it."""
-        window = Window(self._documented, self._period)
+        window = Window(self._documented, self._period, is_hardy=self._is_hardy)
         if state:
             window.adopt(state, offset)
         return window
@@ -250,7 +260,8 @@ class Window:
         while self._answered and self._answered[0] + self._period <= now:
             self._answered.popleft()
         if now >= self._rises_at:
-            self._believed = min(self._documented, self._believed + max(1, self._believed // 10))
+            rise = self._believed // (3 if self._is_hardy else 10)
+            self._believed = min(self._documented, self._believed + max(1, rise))
             is_restored = self._believed == self._documented
             self._rises_at = inf if is_restored else now + self._patience
             self._patience = MINUTE if is_restored else self._patience

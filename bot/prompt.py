@@ -106,6 +106,17 @@ class TokenEstimate:
             self._correction = min(2.0, max(0.5, 0.8 * self._correction + 0.2 * ratio))
 
 
+def together(instructions: str, here: str) -> str:
+    """The operator's instructions for everywhere, and then those of a channel, if there are any.
+
+    The former stay: whoever made a channel does not take back what the operator wants said or left
+    unsaid.
+    """
+    if not here:
+        return instructions
+    return f"{instructions.strip()}\n\nIn this channel those who look after it add:\n{here}"
+
+
 def system_message(
     instructions: str, question: Question, *, bot: str, user: str, today: date
 ) -> ChatMessage:

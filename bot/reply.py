@@ -336,6 +336,7 @@ class Reply:
                 if now and call == "chat.startStream":
                     await self._start_stream(now, draft)
                 elif now and now.call == call:
+                    self._keep(now, draft)
                     await self._show(now)
         except Late:
             self._go_another_way(draft)
@@ -349,8 +350,8 @@ class Reply:
     def _lane(self, step: _Step, draft: Draft) -> Lane:
         """That of a message which is to be posted: a stream needs words that grow, and stay."""
         grows = step.ts is None and not step.part.is_final and not draft.waiting
-        can_stream = grows and self._may_stream and bool(draft.settled())
-        return self._streams.lane if can_stream else "edit"
+        lane = self._streams.lane if grows and self._may_stream else "edit"
+        return lane if lane == "edit" or draft.settled() else "edit"
 
     def _go_another_way(self, draft: Draft) -> None:
         """A last edit cannot be made in time: what it would have added is posted.
@@ -440,6 +441,7 @@ class Reply:
         if step.ts or step.part.is_final or not text or draft.waiting:
             return
         draft.narrow()
+        draft.keep(len(text))
         self._posts += 1
         started = _Message(post=self._posts, stream=Stream(text))
         self._messages.append(started)
@@ -457,6 +459,12 @@ class Reply:
             self._sign.take_down(is_posted=True)
         finally:
             self._note_messages()
+
+    def _keep(self, step: _Step, draft: Draft) -> None:
+        """What is about to be added cannot be cut away any more."""
+        stream = self._messages[step.number].stream if step.move else None
+        if stream and step.move and not step.part.is_final:
+            draft.keep(len(stream.sent) + len(step.move.text))
 
     def _fall_back(self, error: BotError) -> None:
         self._may_stream = False

@@ -259,7 +259,8 @@ class Responder:
         try:
             lost = await until_recorded(lambda: self._turns.lost(turn))
             if lost:
-                usage = replace(lost.usage, output_tokens=self._writer.estimate.of(text))
+                tokens = self._writer.estimate_of(lost.model).of(text)
+                usage = replace(lost.usage, output_tokens=tokens)
                 record = self._prices.priced(replace(lost, usage=usage))
                 await until_recorded(lambda: self._turns.record(record))
         except Exception as error:

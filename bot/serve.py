@@ -16,6 +16,10 @@ from bot.app import Intake, bolt_app
 from bot.budget_desk import BudgetDesk
 from bot.budget_views import BUDGETS, REMOVE, WHOM, refused_modal
 from bot.carryover import CarryOver
+from bot.channel_desk import ChannelDesk
+from bot.channel_settings import Offer
+from bot.channel_views import OPEN, SETTINGS
+from bot.channel_views import refused_modal as settings_refused
 from bot.control_views import CONTINUE, MORE, RATE, REASON, RETRY, STOP, reason_notice
 from bot.controls import Controls
 from bot.desk import Desk, Form, Routes
@@ -28,7 +32,7 @@ from bot.inquiry_views import notice_modal
 from bot.logs import event, heard_by
 from bot.messages import Identity, Turn, TurnKey
 from bot.metrics import Metrics, Moment, shown
-from bot.openai_model import OpenAIModel
+from bot.openai_model import OpenAIModel, OpenAIModels
 from bot.pacing import Limits, Pacer
 from bot.people import People
 from bot.queue import Queue, Tell
@@ -147,6 +151,14 @@ async def _keep_no_longer(store: Store, days: int | None) -> None:
         await asyncio.sleep(DAY)
 
 
+def models_of(settings: Settings) -> OpenAIModels:
+    return OpenAIModels(model_of(settings), settings.openai_models)
+
+
+def offer_of(settings: Settings) -> Offer:
+    return Offer(settings.models, settings.openai_temperature, settings.openai_max_tokens)
+
+
 def model_of(settings: Settings) -> OpenAIModel:
     return OpenAIModel(
         api_key=settings.openai_api_key,
@@ -164,6 +176,11 @@ def rules_of(settings: Settings) -> Rules:
         guests=settings.allow_guests,
         strangers=settings.allow_external,
         per_minute=settings.questions_per_minute,
+        channels=frozenset(settings.allow_channels),
+        # Those whom the operator names as admins are meant too.
+        users=frozenset({*settings.allow_users, *settings.admin_users})
+        if settings.allow_users
+        else frozenset(),
     )
 
 
@@ -207,8 +224,8 @@ async def _start(
         slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url)
     )
     identity = await _accepted(until_reachable(lambda: slack.identify(client)), "SLACK_BOT_TOKEN")
-    model = model_of(settings)
-    stack.push_async_callback(model.close)
+    models, offer = models_of(settings), offer_of(settings)
+    stack.push_async_callback(models.close)
     shares = store.shares(identity.team)
     chat = slack.SlackChat(client, identity, shares=shares)
     stack.push_async_callback(chat.close)
@@ -224,6 +241,9 @@ async def _start(
         people=people,
         asked=store.turns,
         budgets=store.limits,
+        channels=store.channels,
+        offer=offer,
+        prices=settings.prices,
         teller=chat,
         errands=errands,
     )
@@ -235,7 +255,9 @@ async def _start(
     writer = Writer(
         bot=identity,
         chat=chat,
-        model=model,
+        models=models,
+        channels=store.channels,
+        offer=offer,
         files=files,
         turns=store.turns,
         admission=admission,
@@ -273,9 +295,16 @@ async def _start(
         surfaces=surfaces,
         seal=Seal(settings.slack_bot_token),
         accept=titles.accept,
+        why_not=admission.why_not_there,
     )
     desk = _desk(settings, identity, store, chat, surfaces, people, errands, controls, inquiries)
-    intake = Intake(identity, accept=titles.accept, heed=controls.heed, desk=desk)
+    intake = Intake(
+        identity,
+        accept=titles.accept,
+        goes_on=store.channels.goes_on,
+        heed=controls.heed,
+        desk=desk,
+    )
     bot = Running(intake, queue, responder, turnstile, store.member, errands)
     stack.push_async_callback(store.member.leave)
     await store.member.join(bot)
@@ -322,6 +351,16 @@ def _desk(
     controls: Controls,
     inquiries: InquiryDesk,
 ) -> Desk:
+    channels = ChannelDesk(
+        bot.team,
+        people=people,
+        channels=store.channels,
+        limits=store.limits,
+        surfaces=surfaces,
+        offer=offer_of(settings),
+        prices=settings.prices,
+        listed=settings.allow_channels,
+    )
     usage = UsageDesk(
         bot.team,
         people=people,
@@ -331,11 +370,13 @@ def _desk(
         surfaces=surfaces,
         names=chat,
         url=bot.url,
+        channels=channels,
     )
     budgets = BudgetDesk(
         bot.team,
         people=people,
         limits=store.limits,
+        channels=store.channels,
         surfaces=surfaces,
         model=settings.openai_model,
         prices=settings.prices,
@@ -348,19 +389,25 @@ def _desk(
     )
     routes = Routes(
         help=usage.help,
-        commands={"usage": usage.answer, "budget": budgets.answer},
+        commands={
+            "usage": usage.answer,
+            "budget": budgets.answer,
+            "settings": channels.answer,
+        },
         presses={
             PERIOD: usage.choose,
             SHEET: usage.send_sheet,
             BUDGETS: budgets.open,
             WHOM: budgets.choose,
             REMOVE: budgets.remove,
+            OPEN: channels.open,
         },
         written=dict.fromkeys((STOP, CONTINUE, RETRY, MORE, RATE), controls.press),
         forms={
             BUDGETS: Form(budgets.submit, refused_modal),
             REASON: Form(controls.explain, reason_notice),
             ASK: Form(inquiries.submit, notice_modal),
+            SETTINGS: Form(channels.submit, settings_refused),
         },
         shortcuts={ASK: inquiries.open},
         visit=usage.visit,

@@ -23,6 +23,15 @@ VISION: Mapping[str, bool | None] = {"auto": None, "yes": True, "no": False}
 
 PLACEHOLDERS = ("xoxb-...", "xapp-...", "sk-...")  # in .env.example, to be filled in
 
+# How much is shown of what is malformed.
+LONGEST_ID = 40  # characters
+MOST_NAMED = 5
+
+# What a menu in Slack holds, less the entry for what is chosen nowhere; characters of a value
+# (docs.slack.dev/reference/block-kit, static_select and option).
+MOST_MODELS = 98
+LONGEST_MODEL = 75
+
 # Characters. A shorter secret (a key like "none") would strike words out of the log that are none.
 SHORTEST_SECRET = 8
 
@@ -48,6 +57,7 @@ class Settings:
     openai_api_key: str | None = field(repr=False)
     openai_base_url: str = field(repr=False)  # its query may hold a key
     openai_model: str
+    openai_models: tuple[str, ...]  # what channels may choose beside it
     openai_temperature: float | None
     openai_max_tokens: int | None  # None: whatever the server's own limit is
     openai_context_tokens: int
@@ -55,6 +65,8 @@ class Settings:
     openai_vision: bool | None  # whether the model takes images; None: its name tells
     system_prompt: str
     admin_users: tuple[str, ...]  # beside the workspace's admins and owners
+    allow_channels: tuple[str, ...]  # in which alone questions are answered; (): in all
+    allow_users: tuple[str, ...]  # who alone is answered; (): everybody
     allow_guests: bool
     allow_external: bool  # people of other organisations, in channels that both share
     questions_per_minute: int | None  # of one person; None: any number
@@ -73,6 +85,11 @@ class Settings:
     def uses_socket_mode(self) -> bool:
         """Socket Mode wins where both are set up."""
         return self.slack_app_token is not None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All that may answer; the first does where nothing else is chosen."""
+        return tuple(dict.fromkeys((self.openai_model, *self.openai_models)))
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -119,6 +136,7 @@ class Settings:
             openai_api_key=read.optional("OPENAI_API_KEY", _key),
             openai_base_url=base_url or OPENAI_URL,
             openai_model=read.optional("OPENAI_MODEL", str, DEFAULT_MODEL),
+            openai_models=read.optional("OPENAI_MODELS", _models, ()),
             openai_temperature=read.optional("OPENAI_TEMPERATURE", _number(0, 2)),
             openai_max_tokens=read.optional("OPENAI_MAX_TOKENS", _whole(0, 1_000_000), 4_000)
             or None,
@@ -129,6 +147,8 @@ class Settings:
             openai_vision=read.optional("OPENAI_VISION", _choice(VISION)),
             system_prompt=read.optional("SYSTEM_PROMPT", str, DEFAULT_SYSTEM_PROMPT),
             admin_users=read.optional("ADMIN_USERS", _users, ()),
+            allow_channels=read.optional("ALLOW_CHANNELS", _channels, ()),
+            allow_users=read.optional("ALLOW_USERS", _users, ()),
             allow_guests=read.optional("ALLOW_GUESTS", _yes_or_no, False),
             allow_external=read.optional("ALLOW_EXTERNAL", _yes_or_no, False),
             questions_per_minute=read.optional("QUESTIONS_PER_MINUTE", _whole(0, 10_000), 20)
@@ -258,13 +278,44 @@ def _key(text: str) -> str:
 
 
 def _users(text: str) -> tuple[str, ...]:
-    users = tuple(re.split(r"[,\s]+", text.strip(", ")))
-    if not all(re.fullmatch(r"[UW][A-Z0-9]{2,31}", user, re.ASCII) for user in users):
+    return _ids(
+        text,
+        r"[UW][A-Z0-9]{2,31}",
+        "ids of people with commas between them, like U012AB3CD (in Slack: a person's profile > "
+        "... > Copy member ID)",
+    )
+
+
+def _channels(text: str) -> tuple[str, ...]:
+    return _ids(
+        text,
+        r"[CG][A-Z0-9]{2,31}",
+        "ids of channels with commas between them, like C012AB3CD (in Slack: the channel's name > "
+        "About, at the bottom)",
+    )
+
+
+def _ids(text: str, form: str, what: str) -> tuple[str, ...]:
+    ids = _listed(text)
+    wrong = [id for id in ids if not re.fullmatch(form, id, re.ASCII)]
+    if wrong or not ids:
+        named = ", ".join(repr(id[:LONGEST_ID]) for id in wrong[:MOST_NAMED] or [text])
+        raise ValueError(f"must be {what}; not {named}")
+    return ids
+
+
+def _models(text: str) -> tuple[str, ...]:
+    models = _listed(text)
+    if len(models) > MOST_MODELS or any(len(model) > LONGEST_MODEL for model in models):
         raise ValueError(
-            "must be ids of people with commas between them, like U012AB3CD (in Slack: a "
-            "person's profile > ... > Copy member ID)"
+            f"must be names of models with commas between them, at most {MOST_MODELS} of at most "
+            f"{LONGEST_MODEL} characters"
         )
-    return users
+    return models
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, re.split(r"[,\s]+", text))))
 
 
 def _yes_or_no(text: str) -> bool:

@@ -416,6 +416,11 @@ class Surfaces:
         body = message | {"response_type": "ephemeral", "replace_original": replaces}
         await self._send(response_url, json=body)
 
+    async def creator(self, channel: str) -> str | None:
+        """Who made a channel; it wants ``channels:read``, for private ones ``groups:read``."""
+        answer = await self._call("conversations.info", channel=channel)
+        return (answer.get("channel") or {}).get("creator") or None
+
     async def direct(self, user: str, message: dict[str, Any]) -> tuple[str, str]:
         """Says it in the direct messages with that person: their channel, and the ``ts``."""
         return await self._post(channel=user, **message)

@@ -196,7 +196,7 @@ class Budget:
 
     def __init__(self, method: str, limit: int, shares: Shares | None = None) -> None:
         self._shares = shares
-        self._window = Window(limit)
+        self._window = Window(limit, is_hardy=True)
         self._windows = {method: self._window}
         # Each wakes its waiters in the order in which they came.
         self._line, self._ending = asyncio.Lock(), asyncio.Lock()

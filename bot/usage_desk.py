@@ -97,6 +97,11 @@ class Surfaces(Protocol):
     async def upload(self, channel: str, thread_ts: str, *, name: str, content: bytes) -> None: ...
 
 
+class Channels(Protocol):
+    async def shown_there(self, channel: str) -> list[Json]:
+        """What is set for a channel, for anybody there. May raise `Transient`."""
+
+
 class Names(Protocol):
     async def names(self, users: Iterable[str]) -> dict[str, str]:
         """The display names of those whose name can be had. Raises nothing."""
@@ -119,6 +124,7 @@ class UsageDesk:
         surfaces: Surfaces,
         names: Names,
         url: str = "",
+        channels: Channels,
         write: Callable[[Report], Awaitable[str]] = written,
     ) -> None:
         """``url`` is the workspace's, for links to messages; ``write`` makes the CSV."""
@@ -130,12 +136,15 @@ class UsageDesk:
         self._surfaces = surfaces
         self._names = names
         self._url = url
+        self._channels = channels
         self._write = write
 
     async def help(self, command: Command) -> None:
         """``/llm`` alone, or with words that mean nothing."""
         is_admin = await self._people.is_admin(command.user)
-        await self._surfaces.respond(command.response_url, help_message(is_admin=is_admin))
+        here = await self._channels.shown_there(command.channel)
+        shown = help_message(is_admin=is_admin, here=here)
+        await self._surfaces.respond(command.response_url, shown)
 
     async def answer(self, command: Command, words: str) -> None:
         """``/llm usage``, perhaps with a period."""

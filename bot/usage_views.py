@@ -31,6 +31,7 @@ from bot.blocks import (
 )
 from bot.budget_views import BUDGETS, bar, uses_in_words
 from bot.budgets import Use
+from bot.channel_views import home_section
 from bot.opinions import Opinion, Tally, tally_of
 from bot.periods import Period, short_day
 from bot.report import (
@@ -130,25 +131,28 @@ def workspace_home(workspace: Workspace, own: Own, *, asked: str) -> Json:
             divider(),
             header("Your month"),
             *_own(own),
+            *home_section(),
             *_help(),
         ]
     )
 
 
-def help_message(*, is_admin: bool) -> Json:
-    """What ``/llm`` alone says."""
+def help_message(*, is_admin: bool, here: Sequence[Json] = ()) -> Json:
+    """What ``/llm`` alone says; ``here`` is what is set for the channel."""
     lines = [
         "Mention me in a channel or a thread, or write to me directly: I answer in the thread.",
         "`/llm usage` shows what you use, and this channel in all. A period may follow: `today`, "
         "`7d`, `last month`, `2026-10`, `2026-10-01 2026-10-15`.",
         "`/llm budget` shows the limits that hold for you here.",
+        "`/llm settings` shows how I answer in this channel; whoever made it can change that.",
     ]
     if is_admin:
         lines.append(
-            "You are an admin: `/llm usage` shows you the whole workspace, and `/llm budget` lets "
-            "you set the limits."
+            "You are an admin: `/llm usage` shows you the whole workspace, `/llm budget` lets you "
+            "set the limits, and `/llm settings` how I answer in any channel."
         )
-    return message([section("\n".join(lines))], text="What I can do")
+    below = [divider(), *here] if here else []
+    return message([section("\n".join(lines)), *below], text="What I can do")
 
 
 def file_message(report: Report) -> Json:

@@ -1,6 +1,7 @@
 """The model's side of an answer: thread, prompt and stream, into the draft."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from bot import history, views
+from bot.channel_settings import AS_EVERYWHERE, ChannelSettings, Manner, Offer
 from bot.draft import Draft
 from bot.errors import (
     EmptyAnswer,
@@ -33,7 +35,7 @@ from bot.messages import (
     UsageRecord,
 )
 from bot.meter import Meter
-from bot.prompt import Prompt, TokenEstimate, files_that_fit, fit, system_message
+from bot.prompt import Prompt, TokenEstimate, files_that_fit, fit, system_message, together
 from bot.reply import Reply, ReplyChat
 from bot.retries import OnWait, ask_again, read_again, until_recorded
 from bot.threads import Thread, Threads
@@ -63,11 +65,32 @@ class Model(Protocol):
     def sees(self) -> bool:
         """Whether it takes images, as far as that is known."""
 
-    def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
+    def stream(
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> AsyncGenerator[Delta | Usage, None]:
         """The answer as it is written; `Usage` at its end, where the server reports it.
+
+        Without ``temperature`` or ``max_tokens`` they are as the model is set up.
 
         :raises Transient: it may work when asked again.
         :raises ModelError: it will not; `CutAtTokenLimit` and `ContentFiltered` after the text.
+        """
+
+
+class Models(Protocol):
+    def named(self, name: str) -> Model:
+        """One of those that the operator offers."""
+
+
+class Channels(Protocol):
+    async def of(self, team: str, channel: str) -> ChannelSettings:
+        """What is set for a channel now.
+
+        :raises Transient: the database is away.
         """
 
 
@@ -119,9 +142,29 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class _Voice:
+    """Who answers, and how, in one channel."""
+
+    model: Model
+    manner: Manner
+    estimate: TokenEstimate
+
+    def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
+        manner = self.manner
+        return self.model.stream(
+            messages, temperature=manner.temperature, max_tokens=manner.max_tokens
+        )
+
+    def learn(self, prompt: Prompt, usage: Usage) -> None:
+        if usage.input_tokens is not None and not prompt.has_images:
+            self.estimate.learn(estimated=prompt.tokens, reported=usage.input_tokens)
+
+
+@dataclass(frozen=True, slots=True)
 class _Material:
     """What a prompt is made of, before it is known how much of it fits."""
 
+    voice: _Voice
     question: Question
     system: ChatMessage
     thread: Thread
@@ -137,7 +180,9 @@ class Writer:
         *,
         bot: Identity,
         chat: Chat,
-        model: Model,
+        models: Models,
+        channels: Channels,
+        offer: Offer,
         files: Files,
         turns: Begun,
         admission: Admission,
@@ -147,18 +192,23 @@ class Writer:
         self._bot = bot
         self._chat = chat
         self._threads = Threads(bot, chat)
-        self._model = model
+        self._models = models
+        self._channels = channels
+        self._offer = offer
         self._files = files
         self._turns = turns
         self._admission = admission
         self._instructions = instructions
         self._context_tokens = context_tokens
-        self.estimate = TokenEstimate()
+        self._estimates: dict[str, TokenEstimate] = defaultdict(TokenEstimate)  # by model
 
     @property
     def model(self) -> str:
-        """Its name."""
-        return self._model.name
+        """The name of the one that answers where a channel has chosen none."""
+        return self._offer.models[0]
+
+    def estimate_of(self, model: str) -> TokenEstimate:
+        return self._estimates[model]
 
     async def write(self, answer: Answer) -> None:
         """Until all of it is in the draft.
@@ -178,24 +228,25 @@ class Writer:
         slow = asyncio.get_running_loop().call_later(NOTICEABLE, tell_slow)
         try:
             question = await self._question(answer, tell)
+            voice = await self._voice(answer)
             thread = await self._thread(question, answer.thread, tell)
         finally:
             slow.cancel()
         if draft.waiting:
             reply.tell(draft, "")
-        material = await self._material(question, thread, reply)
+        material = await self._material(voice, question, thread, reply)
         prompt = self._fit(material, self._context_tokens, draft.kept)
         begun = asyncio.create_task(self._begin(answer.meter, prompt))
         try:
             try:
-                await self._stream(prompt, answer, tell, begun)
+                await self._stream(voice, prompt, answer, tell, begun)
             except ImagesRefused:
                 material = replace(material, attached=material.attached.unseen())
                 prompt = self._fit(material, self._context_tokens, draft.kept)
-                await self._stream(prompt, answer, tell, begun)
+                await self._stream(voice, prompt, answer, tell, begun)
         except QuestionTooLong:  # for this model, or our estimate was too low
             prompt = self._fit(material, prompt.tokens // 2, draft.kept)
-            await self._stream(prompt, answer, tell, begun)
+            await self._stream(voice, prompt, answer, tell, begun)
         finally:
             begun.cancel()  # where nothing came; the end says all that it would
             await asyncio.gather(begun, return_exceptions=True)
@@ -218,12 +269,24 @@ class Writer:
             await self._admission.admit(answer.turn)
         return question
 
+    async def _voice(self, answer: Answer) -> _Voice:
+        """As the channel has it now; what the attempt takes is that model's from here on."""
+        key = answer.key
+        settings = AS_EVERYWHERE
+        if not key.channel.startswith("D"):
+            settings = await until_recorded(lambda: self._channels.of(key.team, key.channel))
+        manner = self._offer.manner(settings)
+        answer.meter.model = manner.model
+        return _Voice(self._models.named(manner.model), manner, self.estimate_of(manner.model))
+
     async def _thread(self, question: Question, thread: Thread | None, on_wait: OnWait) -> Thread:
         if thread is not None:
             return thread
         return [] if question.opens_thread else await self._read_thread(question, on_wait)
 
-    async def _material(self, question: Question, thread: Thread, reply: Reply) -> _Material:
+    async def _material(
+        self, voice: _Voice, question: Question, thread: Thread, reply: Reply
+    ) -> _Material:
         """What is said and attached in the thread, with the names of those who speak."""
         people = history.people(thread, question, self._bot)
         found, attached = await asyncio.gather(
@@ -232,13 +295,13 @@ class Writer:
         )
         names = history.unique_names(found, self._bot)
         system = system_message(
-            self._instructions,
+            together(self._instructions, voice.manner.instructions),
             question,
             bot=self._bot.name,
             user=names.get(question.user, question.user),
             today=datetime.now(UTC).date(),
         )
-        return _Material(question, system, thread, names, attached)
+        return _Material(voice, question, system, thread, names, attached)
 
     async def _read_files(self, attached: Attached, reply: Reply) -> Attached:
         if not attached.wanted:
@@ -262,18 +325,18 @@ class Writer:
 
         What is ``written`` of the answer, if it is to go on, is in them.
         """
-        attached = material.attached if self._model.sees else material.attached.unseen()
-        attached = files_that_fit(attached, budget=budget, estimate=self.estimate)
+        estimate, sees = material.voice.estimate, material.voice.model.sees
+        attached = material.attached if sees else material.attached.unseen()
+        attached = files_that_fit(attached, budget=budget, estimate=estimate)
         spoken = history.chat_messages(
             material.thread, material.question, self._bot, material.names, attached
         )
-        prompt = fit(
-            material.system, spoken, budget=budget, estimate=self.estimate, written=written
-        )
+        prompt = fit(material.system, spoken, budget=budget, estimate=estimate, written=written)
         return replace(prompt, about_files=tuple(attached.notes))
 
     async def _stream(
         self,
+        voice: _Voice,
         prompt: Prompt,
         answer: Answer,
         on_wait: OnWait,
@@ -289,7 +352,7 @@ class Writer:
             draft.notes = prompt.notes
             is_reported = True  # as far as there is anything to report
             try:
-                async with aclosing(self._model.stream(prompt.messages)) as pieces:
+                async with aclosing(voice.stream(prompt.messages)) as pieces:
                     async for piece in pieces:
                         if isinstance(piece, Delta):
                             await begun
@@ -301,18 +364,14 @@ class Writer:
                             reply.wake()
                         else:
                             is_reported = True
-                            self._learn(prompt, piece)
+                            voice.learn(prompt, piece)
                             meter.add(piece)
             finally:
                 if not is_reported:
-                    tokens = self.estimate.of(draft.newest)
+                    tokens = voice.estimate.of(draft.newest)
                     meter.estimate(input_tokens=prompt.tokens, output_tokens=tokens)
 
         await ask_again(attempt, on_wait)
-
-    def _learn(self, prompt: Prompt, usage: Usage) -> None:
-        if usage.input_tokens is not None and not prompt.has_images:
-            self.estimate.learn(estimated=prompt.tokens, reported=usage.input_tokens)
 
 
 def _wording(thread: Thread, turn: Turn) -> Question:

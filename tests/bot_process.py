@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.playground.process import inherited
 from bot.playground.slack import LocalSlack
+from tests import forkserver
 
 STARTS_WITHIN = 30.0  # seconds, on a machine under load
 
@@ -23,7 +24,7 @@ FASTER_THAN_PEOPLE = {"QUESTIONS_PER_MINUTE": "0"}  # so tests ask, as one perso
 
 @dataclass
 class BotProcess:
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | forkserver.Child
     folder: Path
     lines: list[str] = field(default_factory=list)  # what it logged
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -59,11 +60,8 @@ async def started(
     """The process, whatever becomes of it; nothing of the developer's environment reaches it."""
     with tempfile.TemporaryDirectory() as own:
         place = folder or Path(own)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module),
-            env=inherited(os.environ) | FASTER_THAN_PEOPLE | dict(env),
-            cwd=place,
-            stderr=asyncio.subprocess.PIPE,
+        process = await _start(
+            module, inherited(os.environ) | FASTER_THAN_PEOPLE | dict(env), place
         )
         bot = BotProcess(process, place)
         reading = asyncio.create_task(_read(bot))
@@ -106,6 +104,37 @@ async def running(
         died.cancel()
         connected.result()
         yield bot
+
+
+async def _start(
+    module: str, env: dict[str, str], folder: Path
+) -> asyncio.subprocess.Process | forkserver.Child:
+    if _starts.server:
+        return await _starts.server.start(module, env=env, folder=folder)
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module), env=env, cwd=folder, stderr=asyncio.subprocess.PIPE
+    )
+
+
+@dataclass
+class _Starts:
+    server: forkserver.ForkServer | None = None
+
+
+_starts = _Starts()
+
+
+@contextmanager
+def quick_starts() -> Iterator[None]:
+    """Bots begin with all imported while the context lasts, where the system allows it."""
+    if not forkserver.IS_POSSIBLE:
+        yield
+        return
+    with forkserver.fork_server() as _starts.server:
+        try:
+            yield
+        finally:
+            _starts.server = None
 
 
 async def _until_connected(slack: LocalSlack) -> None:

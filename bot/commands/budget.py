@@ -15,7 +15,9 @@ from bot.budgets import (
     parse_subject,
     resets_at,
     why_not,
+    why_not_there,
 )
+from bot.channel_settings import models_chosen
 from bot.commands import Refused, missing_database
 from bot.errors import BotError
 from bot.messages import plain_name
@@ -134,6 +136,9 @@ async def _set(store: Store, team: str, options: Any, settings: ReportSettings) 
     except ValueError as error:
         raise Refused(f"{error}.") from error
     if problem := why_not(limit, settings.openai_model, settings.prices):
+        raise Refused(problem)
+    limits, chosen = await store.limits.all(team), models_chosen(await store.channels.all(team))
+    if problem := why_not_there(limit, limits, chosen, settings.prices):
         raise Refused(problem)
     before = await store.limits.set(team, limit, by=COMMAND_LINE, at=datetime.now(UTC))
     was = "" if before is None else f" It was {before.in_words}."

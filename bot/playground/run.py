@@ -44,7 +44,9 @@ async def visit(
 
     :raises CannotListen: the page cannot be served at ``host`` and ``port``.
     """
-    async with LocalSlack(calls_kept=CALLS_KEPT) as slack, LocalModel() as model:
+    # As for an app that wants to hear of follow-ups, edits and deletions in channels.
+    workspace = LocalSlack(calls_kept=CALLS_KEPT, subscribe_channel_messages=True)
+    async with workspace as slack, LocalModel() as model:
         found = addresses(slack, None if real_model else model)
         patience = {} if real_model else {"OPENAI_TIMEOUT": str(SILENCE)}
         process = BotProcess(

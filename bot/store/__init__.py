@@ -1,7 +1,9 @@
-"""What is kept: which questions were accepted, what their answers cost, and what people think of
-them. Ids and numbers, never text; but for the reasons that people write for those who run the bot.
+"""What is kept: which questions were accepted, what their answers cost, what people think of them,
+and what is set for channels. Ids and numbers, never text; but for what is written on purpose for
+the bot or those who run it: the instructions of channels, and the reasons of people.
 """
 
+from bot.store.channels import Channels
 from bot.store.database import Membership, Store, is_postgres, opened, sqlite_path
 from bot.store.feedback import Feedback
 from bot.store.ledger import Ledger
@@ -10,6 +12,7 @@ from bot.store.retention import Retention
 from bot.store.turns import Turns
 
 __all__ = [
+    "Channels",
     "Feedback",
     "Ledger",
     "Limits",

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.retries import until_recorded
 from bot.store.calls import CallsLeft, SharedCalls
+from bot.store.channels import Channels
 from bot.store.feedback import Feedback
 from bot.store.greetings import Greetings
 from bot.store.ledger import Ledger
@@ -48,6 +49,7 @@ class Store:
         self.feedback = Feedback(engine)
         self.limits = Limits(engine)
         self.greetings = Greetings(engine)
+        self.channels = Channels(engine)
         self.retention = Retention(engine)
         self.member: Membership = (
             Replica(database_url, engine, self.turns)

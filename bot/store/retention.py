@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bot.budgets import period_of
 from bot.store.schema import (
     asked_again,
+    channel_changes,
     feedback,
     greeted,
     limit_changes,
@@ -67,7 +68,8 @@ class Retention:
         """Removes the usage records and the finished turns from before that time; None: keeps all.
 
         What was used in the days and months that limits are about stays known: it is in sums of
-        its own, of which old ones are removed in any case. Changes of limits are kept.
+        its own, of which old ones are removed in any case. Changes of limits and of the settings of
+        channels are kept.
         """
         async with transaction(self._engine) as connection:
             over = period_of("month", now - SUMS_ARE_KEPT)
@@ -182,12 +184,13 @@ class Retention:
 
 
 async def _unname_changes(connection: AsyncConnection, user: str, direct: Sequence[str]) -> None:
-    changes = limit_changes
-    await connection.execute(update(changes).where(changes.c.by == user).values(by=FORGOTTEN_USER))
+    for changes in (limit_changes, channel_changes):
+        nameless = update(changes).where(changes.c.by == user).values(by=FORGOTTEN_USER)
+        await connection.execute(nameless)
     await connection.execute(
-        update(changes)
-        .where(_is_of(changes, user, direct))
-        .values(who=case((changes.c.scope == "person", FORGOTTEN_USER), else_=FORGOTTEN_DM))
+        update(limit_changes)
+        .where(_is_of(limit_changes, user, direct))
+        .values(who=case((limit_changes.c.scope == "person", FORGOTTEN_USER), else_=FORGOTTEN_DM))
     )
 
 

@@ -53,6 +53,7 @@ turns = Table(
     Column("is_continued", Boolean, nullable=False, server_default=text("false")),
     Column("stopped_by", String),  # a person's id; "": the question was deleted
     Column("edited_ts", String),  # of the wording that was asked last
+    Column("is_follow_up", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("team", "channel", "ts", name="turns_by_message"),
 )
 
@@ -65,6 +66,17 @@ Index(
     turns.c.place,
     sqlite_where=text("finished_at IS NULL"),
     postgresql_where=text("finished_at IS NULL"),
+)
+
+# In which threads the model was asked, however many turns have passed. The condition is as
+# `bot.store.channels` writes it: SQLite takes a partial index for the same words only.
+Index(
+    "turns_answered",
+    turns.c.team,
+    turns.c.channel,
+    turns.c.thread_ts,
+    sqlite_where=text("attempts > 0"),
+    postgresql_where=text("attempts > 0"),
 )
 
 # How many questions somebody has asked lately, however many there are of others.
@@ -178,6 +190,36 @@ limit_changes = Table(
     Column("unit_after", String),  # NULL: it was removed
     Column("amount_after", BigInteger),
 )
+
+# What is set for channels; those without a row are as all are. `bot.channel_settings` says what the
+# columns mean. Instructions are the words of admins and of whoever made the channel.
+channels = Table(
+    "channels",
+    schema,
+    Column("team", String, primary_key=True),
+    Column("channel", String, primary_key=True),
+    Column("is_allowed", Boolean, nullable=False),
+    Column("follows_up", Boolean, nullable=False),
+    Column("instructions", String, nullable=False),
+    Column("model", String),  # NULL, here and below: as everywhere
+    Column("temperature", Float),
+    Column("max_tokens", Integer),
+)
+
+channel_changes = Table(
+    "channel_changes",
+    schema,
+    Column("id", Number, primary_key=True),
+    Column("at", DateTime, nullable=False),  # UTC
+    Column("by", String, nullable=False),
+    Column("team", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("before", JSON, nullable=False),  # as `ChannelSettings.as_json`
+    Column("after", JSON, nullable=False),
+)
+
+# The last ones of a channel.
+Index("channel_changes_by_channel", channel_changes.c.team, channel_changes.c.channel)
 
 # The sums of `usage` that limits are held against, so that what may begin is known from a few rows,
 # however much was used. Triggers on `usage` keep them (migration 0003), in the same transaction and

@@ -329,6 +329,7 @@ class Turns:
             "accepted_at": _now(),
             "owner": self.owner,
             "is_first": _is_empty(question.team, question.channel),
+            "is_follow_up": question.is_follow_up,
         }
         async with transaction(self._engine) as connection:
             await self._lock_thread(connection, question.key, question.thread_ts)
@@ -409,6 +410,7 @@ def _turn(row: Row[Any]) -> Turn:
         is_continued=row.is_continued,
         stopped_by=row.stopped_by,
         is_finished=row.finished_at is not None,
+        is_follow_up=row.is_follow_up,
     )
 
 

@@ -5,11 +5,13 @@ import tempfile
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from bot.messages import Question, Turn
+from bot.channel_settings import ChannelSettings
+from bot.messages import Question, Turn, Usage, UsageRecord
 from bot.queue import Queue
 from bot.settings import database_url
 from bot.store import Store, opened
@@ -29,10 +31,12 @@ async def accept() -> list[Figure]:
     figures = []
     async with _sqlite() as url, opened(url) as store:
         figures += await _accepting("SQLite", store)
+        figures += await _following("SQLite", store)
         figures += [await _waiting(store)]
     with postgres_server() as server:
         async with server.database() as url, opened(url) as store:
             figures += await _accepting("PostgreSQL", store)
+            figures += await _following("PostgreSQL", store)
     return figures
 
 
@@ -71,6 +75,43 @@ async def _accepting(name: str, store: Store) -> list[Figure]:
     ]
 
 
+async def _following(name: str, store: Store) -> list[Figure]:
+    """The same for messages without a mention: those that go on in a thread with an answer, and
+    those that do not, of which a workspace may have many."""
+    clock = asyncio.get_running_loop().time
+    goes_on = store.channels.goes_on
+    await store.channels.set(
+        "T1", "C1", ChannelSettings(follows_up=True), by="U1", at=datetime.now(UTC)
+    )
+    root = _question(2_000_000)
+    asked = await store.turns.accept(root)
+    assert asked
+    await store.turns.finish(asked, "complete", _record(asked))
+
+    async def answer(turn: Turn) -> None:
+        await store.turns.finish(turn, "complete", None)
+
+    queue = Queue(store.turns, _Answers(answer), _tell, at_once=100)
+    took: list[float] = []
+    passed_over: list[float] = []
+    for number in range(1, ACCEPTED + 1):
+        said = replace(root, ts=f"{2_000_000_000 + number}.000100", is_follow_up=True)
+        began = clock()
+        assert await goes_on(said)
+        await queue.accept(said)
+        took.append(clock() - began)
+        began = clock()
+        assert not await goes_on(replace(said, thread_ts="1.000100"))
+        passed_over.append(clock() - began)
+        await asyncio.sleep(PAUSE)
+    await queue.finished(within=10)
+    typical, target = median(took), WITHIN[name]
+    return [
+        Figure(f"accepting a follow-up, {name}", in_ms(typical), in_ms(target), typical < target),
+        Figure(f"passing a message over, {name}", in_ms(median(passed_over))),
+    ]
+
+
 async def _waiting(store: Store) -> Figure:
     """Behind one that takes for ever."""
 
@@ -97,6 +138,20 @@ def _question(number: int) -> Question:
     """Each opens a thread."""
     ts = f"{1_700_000_000 + number}.000100"
     return Question("T1", "C1", ts, ts, "U1", "What are the tides, and why are there two a day?")
+
+
+def _record(turn: Turn) -> UsageRecord:
+    return UsageRecord(
+        at=datetime.now(UTC),
+        key=turn.key,
+        user=turn.user,
+        model="a-model",
+        usage=Usage(1, 0, 1, 0),
+        seconds_to_first_delta=None,
+        seconds=1.0,
+        requests=1,
+        outcome="complete",
+    )
 
 
 async def _tell(turn: Turn, sentence: str) -> None:

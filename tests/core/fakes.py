@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any, TypeVar
 
+from bot.channel_settings import AS_EVERYWHERE, ChannelSettings, Offer
 from bot.errands import Errands
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
 from bot.files import Reading
@@ -331,17 +332,26 @@ def slack_limits() -> dict[str, Limit]:
 class FakeModel:
     """Plays one script for each request. The last one is played for all further requests."""
 
-    name = "fake-model"
-
-    def __init__(self, *scripts: Sequence[Step], sees: bool = True) -> None:
+    def __init__(
+        self, *scripts: Sequence[Step], sees: bool = True, name: str = "fake-model"
+    ) -> None:
+        self.name = name
         self.sees = sees
         self.scripts = list(scripts)
         self.asked: list[Sequence[ChatMessage]] = []
         self.asked_at: list[float] = []
+        self.options: list[tuple[float | None, int | None]] = []  # temperature and longest answer
         self.closed = 0
 
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
+    async def stream(
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> AsyncGenerator[Delta | Usage, None]:
         self.asked.append(messages)
+        self.options.append((temperature, max_tokens))
         self.asked_at.append(_now())
         script = self.scripts[min(len(self.asked), len(self.scripts)) - 1]
         try:
@@ -358,6 +368,16 @@ class FakeModel:
                     step()
         finally:
             self.closed += 1
+
+
+class FakeModels:
+    """Models by name."""
+
+    def __init__(self, *models: Any) -> None:
+        self._models = {model.name: model for model in models}
+
+    def named(self, name: str) -> Any:
+        return self._models[name]
 
 
 class FakeFiles:
@@ -437,6 +457,19 @@ class FakeAdmission:
             raise error
 
 
+class FakeChannels:
+    """What is set for channels, by id; of others nothing."""
+
+    def __init__(self, **channels: ChannelSettings) -> None:
+        self.channels = channels
+
+    async def of(self, team: str, channel: str) -> ChannelSettings:
+        return self.channels.get(channel, AS_EVERYWHERE)
+
+    async def all(self, team: str) -> Mapping[str, ChannelSettings]:
+        return self.channels
+
+
 Answering = TypeVar("Answering", bound=Responder)
 
 
@@ -452,13 +485,17 @@ def wired(
     context_tokens: int = 4_000,
     files: FakeFiles | None = None,
     lane: Lane = "edit",
+    channels: FakeChannels | None = None,
+    others: Sequence[FakeModel] = (),  # models that channels may choose
 ) -> Answering:
     """A responder whose work beside the answers is as easily found as its turnstile."""
     admission = admission or FakeAdmission()
     writer = Writer(
         bot=BOT,
         chat=chat,
-        model=model,
+        models=FakeModels(model, *others),
+        channels=channels or FakeChannels(),
+        offer=Offer((model.name, *(other.name for other in others))),
         files=files or FakeFiles(),
         turns=turns,
         admission=admission,

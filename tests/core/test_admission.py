@@ -8,15 +8,29 @@ from typing import Any
 
 import pytest
 
-from bot.admission import NO_GUESTS, NO_STRANGERS, Admission, Rules, too_fast
+from bot.admission import (
+    NO_GUESTS,
+    NO_STRANGERS,
+    NOT_HERE,
+    NOT_YOU,
+    SWITCHED_OFF,
+    Admission,
+    Rules,
+    too_fast,
+)
 from bot.budgets import Limit, Scope, Subject, Use, refusal, warning
+from bot.channel_settings import ChannelSettings, Offer
 from bot.errands import Errands
 from bot.errors import AskerUnknown, BotError, Refused, RefusedPrivately, SlackRefused, Unavailable
 from bot.messages import Turn
 from bot.people import People, Person
-from tests.core.fakes import question, turn_of
+from bot.prices import Prices
+from tests.core.fakes import FakeChannels, question, turn_of
 
 MEMBER = Person("UANA")
+PRICES = Prices(()).under(
+    "date = 2026-11-01\n[models]\nusual = { input = 1.0, output = 2.0 }", "a test"
+)
 DOLLAR = 10**12
 WORKSPACE = Limit(Subject("workspace", "T1"), 100 * DOLLAR, "dollars", "month")
 CHANNEL = Limit(Subject("channel", "C1"), 20 * DOLLAR, "dollars", "month")
@@ -36,6 +50,7 @@ class House:
         self.told: set[tuple[str, str]] = set()
         self.errors: dict[str, list[BotError]] = defaultdict(list)
         self.errands = Errands()
+        self.channel = ChannelSettings()  # of the one in which it is asked
 
     def admission(self, *, admins: tuple[str, ...] = (), **rules: Any) -> Admission:
         return Admission(
@@ -43,6 +58,9 @@ class House:
             people=People(self, admins=admins),
             asked=self,
             budgets=self,
+            channels=FakeChannels(C1=self.channel),
+            offer=Offer(("usual", "other")),
+            prices=PRICES,
             teller=self,
             errands=self.errands,
         )
@@ -118,6 +136,115 @@ async def test_guest_and_stranger_are_told_privately(person: Person, sentence: s
         await house.admission().admit(turn())
 
     assert house.whispers == [("UANA", sentence)]
+
+
+@pytest.mark.parametrize(
+    ("rules", "sentence"),
+    [
+        ({"users": frozenset({"UBEN"})}, NOT_YOU),
+        ({"channels": frozenset({"C2"})}, NOT_HERE),
+        ({"users": frozenset({"UBEN"}), "channels": frozenset({"C2"})}, NOT_YOU),
+    ],
+)
+async def test_who_is_on_no_list_is_told_privately_and_not_looked_up(
+    rules: dict[str, Any], sentence: str
+) -> None:
+    house = House()  # Slack knows nobody
+
+    with pytest.raises(RefusedPrivately):
+        await house.admission(**rules).admit(turn())
+
+    assert house.whispers == [("UANA", sentence)]
+
+
+async def test_lists_hold_for_admins_too() -> None:
+    house = House(Person("UANA", is_admin=True))
+
+    with pytest.raises(RefusedPrivately):
+        await house.admission(users=frozenset({"UBEN"})).admit(turn())
+
+
+async def test_who_is_on_the_lists_is_answered() -> None:
+    people, channels = frozenset({"UANA"}), frozenset({"C1"})
+
+    await House(MEMBER).admission(users=people, channels=channels).admit(turn())
+
+
+async def test_list_of_channels_says_nothing_of_direct_messages() -> None:
+    await House(MEMBER).admission(channels=frozenset({"C2"})).admit(in_dm())
+
+
+async def test_guest_on_the_list_is_a_guest_all_the_same() -> None:
+    house = House(Person("UANA", is_guest=True))
+
+    with pytest.raises(RefusedPrivately):
+        await house.admission(users=frozenset({"UANA"})).admit(turn())
+
+    assert house.whispers == [("UANA", NO_GUESTS)]
+
+
+async def test_switched_off_channel_answers_nobody_not_even_admins() -> None:
+    house = House(Person("UANA", is_admin=True))
+    house.channel = ChannelSettings(is_allowed=False)
+
+    with pytest.raises(RefusedPrivately):
+        await house.admission(admins=("UANA",)).admit(turn())
+
+    assert house.whispers == [("UANA", SWITCHED_OFF)]
+    await house.admission().admit(in_dm())
+
+
+@pytest.mark.parametrize("person", [Person("UANA", is_guest=True), MEMBER])
+async def test_who_did_not_mention_the_bot_is_not_told_that_it_does_not_answer(
+    person: Person,
+) -> None:
+    house = House(person)
+    house.channel = ChannelSettings(is_allowed=person.is_guest)
+
+    with pytest.raises(RefusedPrivately):
+        await house.admission().admit(turn(is_follow_up=True))
+
+    assert house.whispers == []
+
+
+async def test_follow_up_beyond_the_budget_is_refused_privately() -> None:
+    """The thread has read it, and would again beneath each message."""
+    house = House(MEMBER, uses=[Use(CHANNEL, "C1", CHANNEL.amount)])
+
+    with pytest.raises(RefusedPrivately):
+        await house.admission().admit(turn(is_follow_up=True))
+
+    assert len(house.whispers) == 1
+
+
+async def test_model_that_lost_its_price_evades_no_budget() -> None:
+    house = House(MEMBER, uses=[Use(WORKSPACE, "T1", 0)])
+    house.channel = ChannelSettings(model="other")
+
+    with pytest.raises(Refused) as caught:
+        await house.admission().admit(turn())
+
+    assert "whose price I do not know" in caught.value.sentence
+    assert not isinstance(caught.value, RefusedPrivately)
+
+
+@pytest.mark.parametrize(
+    ("model", "uses"),
+    [
+        ("other", []),
+        ("other", [Use(PERSON, "UANA", 0)]),
+        ("usual", [Use(WORKSPACE, "T1", 0)]),
+        ("gone", [Use(WORKSPACE, "T1", 0)]),  # so the usual one answers
+        (None, [Use(WORKSPACE, "T1", 0)]),
+    ],
+)
+async def test_any_model_answers_where_its_price_does_not_matter(
+    model: str | None, uses: list[Use]
+) -> None:
+    house = House(MEMBER, uses=uses)
+    house.channel = ChannelSettings(model=model)
+
+    await house.admission().admit(turn())
 
 
 @pytest.mark.parametrize("thread_ts", [None, "1600000000.000100"])

@@ -13,6 +13,7 @@ from bot.budgets import (
     Span,
     Subject,
     Use,
+    covering,
     near,
     parse_limit,
     parse_subject,
@@ -22,8 +23,10 @@ from bot.budgets import (
     spent,
     warning,
     why_not,
+    why_not_model,
+    why_not_there,
 )
-from bot.prices import known_prices
+from bot.prices import Prices, known_prices
 
 NOW = datetime(2026, 11, 25, 20, 30, tzinfo=UTC)
 DOLLAR = 10**12
@@ -239,3 +242,56 @@ def test_subjects_are_read_as_slack_and_people_write_them(text: str, subject: Su
 def test_other_subjects_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is none of: workspace, each-channel"):
         parse_subject(text, "T1")
+
+
+# -- models that channels choose
+
+UNKNOWN = Prices(())
+EACH_CHANNEL = Subject("channel", EACH)
+
+
+def dollars(subject: Subject, every: Span = "month", amount: int = DOLLAR) -> Limit:
+    return Limit(subject, amount, "dollars", every)
+
+
+def tokens(subject: Subject, every: Span = "month") -> Limit:
+    return Limit(subject, 1_000, "tokens", every)
+
+
+@pytest.mark.parametrize(
+    ("limits", "held"),
+    [
+        ([dollars(WORKSPACE)], True),
+        ([dollars(CHANNEL)], True),
+        ([dollars(EACH_CHANNEL)], True),
+        ([dollars(Subject("person", EACH))], True),
+        ([dollars(Subject("channel", "C2"))], False),
+        ([tokens(WORKSPACE)], False),
+        ([dollars(WORKSPACE, amount=0)], False),
+        ([dollars(EACH_CHANNEL), tokens(CHANNEL)], False),
+        ([dollars(EACH_CHANNEL, "day"), tokens(CHANNEL, "month")], True),
+    ],
+)
+def test_budgets_in_dollars_cover_channels(limits: list[Limit], held: bool) -> None:
+    assert bool(covering(limits, "C1")) is held
+    assert bool(why_not_model(limits, "C1", "a model", UNKNOWN)) is held
+
+
+@pytest.mark.parametrize(
+    ("limit", "chosen", "is_refused"),
+    [
+        (dollars(WORKSPACE), {"C1": "a model"}, True),
+        (dollars(WORKSPACE), {}, False),
+        (dollars(CHANNEL), {"C2": "a model"}, False),
+        (tokens(CHANNEL), {"C1": "a model"}, False),
+        (dollars(EACH_CHANNEL), {"C1": "a model"}, False),  # which has one of its own
+        (dollars(EACH_CHANNEL), {"C2": "a model"}, True),
+        (dollars(CHANNEL), {"C1": "a model"}, True),  # in the place of that
+    ],
+)
+def test_budget_in_dollars_is_refused_beside_a_model_without_a_price(
+    limit: Limit, chosen: dict[str, str], is_refused: bool
+) -> None:
+    set_already = [tokens(CHANNEL)]
+
+    assert bool(why_not_there(limit, set_already, chosen, UNKNOWN)) is is_refused

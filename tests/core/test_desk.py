@@ -206,6 +206,30 @@ async def test_form_that_takes_long_is_acknowledged_and_shown_later(
     assert screen.shown == [("V1", {"saved": {"amount": "20"}})]
 
 
+async def test_form_found_wrong_when_looked_into_says_where(
+    screen: Screen, errands: Errands
+) -> None:
+    clerk = Clerk(seconds=1, error=Unfit("amount", "Too much.", {"unit": "No such."}))
+
+    said = await Desk(clerk.routes(), screen, errands).take(FORM)
+
+    assert said == {
+        "response_action": "errors",
+        "errors": {"amount": "Too much.", "unit": "No such."},
+    }
+
+
+async def test_form_found_wrong_after_its_acknowledgement_says_so_in_its_place(
+    screen: Screen, errands: Errands
+) -> None:
+    clerk = Clerk(seconds=10, error=Unfit("amount", "Too much."))
+
+    await Desk(clerk.routes(), screen, errands).take(FORM)
+    await errands.finished(within=20)
+
+    assert screen.shown == [("V1", {"says": "Too much."})]
+
+
 @pytest.mark.parametrize("seconds", [0, 10])
 async def test_form_that_fails_says_so(screen: Screen, errands: Errands, seconds: float) -> None:
     clerk = Clerk(seconds=seconds, error=Unavailable("the database", "away"))

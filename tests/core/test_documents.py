@@ -241,7 +241,6 @@ def test_no_scope_is_asked_for_that_nothing_needs() -> None:
 
     assert asked == by_calls | by_events | {"commands"}  # the command, and the shortcut
     assert set(features.EVENTS) == {*EVENTS, *OPTIONAL_EVENTS}
-    assert len(optional) == len(set(optional))
     assert set(SCOPES).isdisjoint(optional)
     assert set(SCOPES) >= DISPENSABLE
 

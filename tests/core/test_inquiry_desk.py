@@ -26,6 +26,11 @@ class Office:
         self.opened: list[dict[str, Any]] = []
         self.posted: list[tuple[str, str, dict[str, Any]]] = []
         self.accepted: list[Question] = []
+        self.closed: str | None = None  # why nothing of the channel may be asked about
+
+    async def why_not(self, team: str, user: str, channel: str) -> str | None:
+        assert (team, user, channel) == (BOT.team, "UANA", "C1")
+        return self.closed
 
     async def look_at(self, channel: str, ts: str) -> None:
         await self._call("look_at")
@@ -65,7 +70,14 @@ class Office:
 
 
 def desk(office: Office) -> InquiryDesk:
-    return InquiryDesk(BOT, chat=office, surfaces=office, seal=Seal("secret"), accept=office.accept)
+    return InquiryDesk(
+        BOT,
+        chat=office,
+        surfaces=office,
+        seal=Seal("secret"),
+        accept=office.accept,
+        why_not=office.why_not,
+    )
 
 
 async def opened(office: Office) -> dict[str, Any]:
@@ -96,6 +108,29 @@ async def test_question_in_the_thread_is_posted_there_and_accepted_for_the_asker
     assert office.accepted == [
         Question(BOT.team, "C1", "9.0", "1.0", "UANA", "Is &lt;b&gt;?", is_posted=True)
     ]
+
+
+async def test_what_is_said_where_the_bot_is_switched_off_cannot_be_asked_about() -> None:
+    office = Office()
+    office.closed = "I am switched off in this channel."
+
+    view = await opened(office)
+
+    assert [block["text"]["text"] for block in view["blocks"]] == [office.closed]
+    assert "submit" not in view
+
+
+async def test_form_that_was_open_when_the_bot_was_switched_off_asks_nothing() -> None:
+    office = Office()
+    about = (await opened(office))["private_metadata"]
+    office.closed = "I am switched off in this channel."
+
+    form = Submission("UANA", "ask_about_message", "V1", {"question": "Is it?"}, about)
+    view = await desk(office).submit(form)
+
+    assert view
+    assert view["blocks"][0]["text"]["text"] == office.closed
+    assert (office.posted, office.accepted) == ([], [])
 
 
 async def test_private_question_begins_a_thread_of_the_direct_messages() -> None:

@@ -155,6 +155,26 @@ def test_belief_rises_by_a_tenth_after_a_minute_without_a_refusal() -> None:
     assert (window.free(START + 130), window.limit) == (36, 36)
 
 
+def test_hardy_belief_falls_by_half_at_most_and_rises_by_a_third() -> None:
+    """A reading that is refused for a moment, after two: that says nothing of a minute's."""
+    window = Window(48, is_hardy=True)
+    for _ in range(2):
+        window.take(0.0)
+        window.answered(0.1)
+    for _ in range(3):  # at once
+        window.take(0.2)
+    for _ in range(3):
+        window.refused(0.3, until=5.0)
+
+    assert window.limit == 24
+    assert Window(48, is_hardy=True).like(window.state(0.0), 0.0).limit == 24
+    limits = []
+    for minute in range(1, 5):
+        window.free(5.1 + minute * MINUTE)
+        limits.append(window.limit)
+    assert limits == [32, 42, 48, 48]
+
+
 def test_small_belief_rises_by_one() -> None:
     window = Window(48)
     accept(window, 7, START)

@@ -861,7 +861,9 @@ class WiredModel:
         self._process = process
         self._model = model
 
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[Delta | Usage, None]:
+    async def stream(
+        self, messages: Sequence[ChatMessage], **_: Any
+    ) -> AsyncGenerator[Delta | Usage, None]:
         self._process.step()
         async for piece in self._model.stream(messages):
             self._process.step()

@@ -438,6 +438,44 @@ def test_admins_are_named_by_nothing_else(users: str) -> None:
     assert problem.startswith("ADMIN_USERS must be ids of people with commas between them")
 
 
+def test_all_channels_and_people_are_answered_unless_some_are_named() -> None:
+    assert (read().allow_channels, read().allow_users) == ((), ())
+    assert read(ALLOW_USERS="U012AB3CD, W045EF6GH").allow_users == ("U012AB3CD", "W045EF6GH")
+    assert read(ALLOW_CHANNELS="C012AB3CD,G045EF6GH").allow_channels == ("C012AB3CD", "G045EF6GH")
+
+
+@pytest.mark.parametrize("name", ["ALLOW_CHANNELS", "ALLOW_USERS"])
+@pytest.mark.parametrize(
+    "ids", ["general", "#C012AB3CD", "D012AB3CD", "*", ",", "all", "c012ab3cd"]
+)
+def test_malformed_lists_are_named_and_let_nobody_in(name: str, ids: str) -> None:
+    (problem,) = problems(
+        **{name: f"C012AB3CD,{ids}" if name == "ALLOW_CHANNELS" and ids != "," else ids}
+    )
+
+    assert problem.startswith(f"{name} must be ids of")
+    assert repr(ids) in problem
+
+
+def test_each_malformed_id_is_named() -> None:
+    (problem,) = problems(ALLOW_USERS="U012AB3CD, ana, C012AB3CD")
+
+    assert problem.endswith("not 'ana', 'C012AB3CD'")
+
+
+def test_channels_may_choose_from_the_models_that_are_named() -> None:
+    assert read().models == ("gpt-4o-mini",)
+    several = read(OPENAI_MODEL="llama3", OPENAI_MODELS="openai/gpt-4o, llama3 , qwen:7b,")
+    assert several.models == ("llama3", "openai/gpt-4o", "qwen:7b")
+
+
+@pytest.mark.parametrize("models", ["x" * 76, ",".join(f"m{i}" for i in range(99))])
+def test_models_that_no_menu_would_hold_are_refused(models: str) -> None:
+    (problem,) = problems(OPENAI_MODELS=models)
+
+    assert problem.startswith("OPENAI_MODELS must be names of models")
+
+
 def test_guests_and_strangers_are_kept_out_unless_allowed() -> None:
     assert (read().allow_guests, read().allow_external) == (False, False)
     assert read(ALLOW_GUESTS="yes", ALLOW_EXTERNAL="TRUE").allow_guests

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from bot.blocks import Json
+from bot.blocks import Json, section
 from bot.budget_desk import BudgetDesk
 from bot.budget_views import AMOUNT, CHANNEL, EVERY, UNIT, WHOM
 from bot.budgets import Change, Limit, Span, Subject, Use
+from bot.channel_settings import ChannelSettings
 from bot.errors import SlackRefused
 from bot.interactions import Command, Press, Submission, Unfit, Visit
 from bot.messages import TurnKey, Usage
@@ -22,6 +23,7 @@ from bot.report import Report
 from bot.report.sheet import sheet
 from bot.usage import By, Detail, Selection, Total
 from bot.usage_desk import TEXT_BLOCKS, UsageDesk, as_text, asked_period
+from tests.core.fakes import FakeChannels
 
 NOW = datetime(2026, 11, 25, 15, 30, tzinfo=UTC)
 DOLLAR = 10**12
@@ -38,6 +40,7 @@ class Books:
 
     def __init__(self) -> None:
         self.limits = [Limit(Subject("person", "UBEN"), 10 * DOLLAR, "dollars", "month")]
+        self.channels: dict[str, ChannelSettings] = {}
         self.set_by: list[tuple[str, Limit]] = []
         self.shown: dict[str, list[Json]] = {}
         self.files: list[tuple[str, bytes]] = []
@@ -111,6 +114,11 @@ class Books:
         self.limits = [each for each in self.limits if each not in found]
         return found[0] if found else None
 
+    # the settings of channels
+
+    async def shown_there(self, channel: str) -> list[Json]:
+        return [section(f"What is set for {channel}")]
+
     # the screen
 
     async def respond(self, url: str, message: Json, *, replaces: bool = False) -> None:
@@ -172,6 +180,7 @@ def usage(books: Books) -> UsageDesk:
         budgets=books,
         surfaces=books,
         names=books,
+        channels=books,
         write=books.write,
     )
 
@@ -183,7 +192,13 @@ def limits(books: Books) -> BudgetDesk:
 
 def budget_desk(books: Books, model: str = "priced") -> BudgetDesk:
     return BudgetDesk(
-        "T1", people=People(books), limits=books, surfaces=books, model=model, prices=PRICED
+        "T1",
+        people=People(books),
+        limits=books,
+        channels=FakeChannels(**books.channels),
+        surfaces=books,
+        model=model,
+        prices=PRICED,
     )
 
 

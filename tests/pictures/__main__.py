@@ -130,6 +130,22 @@ def _budget(window: Window, place: Playground) -> None:
     window.find(_field("amount")).clear()
 
 
+def _settings(window: Window, place: Playground) -> None:
+    """Whoever made #random has set how the bot answers there."""
+    window.resize(*TALL)
+    window.prefer("light")
+    window.speak_as("Ben")
+    window.look_at("random")
+    window.write("/llm settings")
+    window.find(_setting("instructions")).send_keys(
+        "This channel is for the release. Answer in three sentences at most, and link our handbook."
+    )
+    window.choose(_setting("model"), "local-model-large")
+    window.find(_setting("temperature")).send_keys("0.2")
+    window.press("Save")
+    window.says("#modal", "Saved.")
+
+
 def _usage(window: Window, place: Playground) -> None:
     """What the admin is shown."""
     window.resize(*TALL)
@@ -159,6 +175,10 @@ def _limit(window: Window, whom: str, dollars: str) -> None:
     amount.send_keys(dollars)
     window.press("Set this limit")
     window.until(lambda: f"${dollars}.00 a month." in window.text("#modal"))
+
+
+def _setting(name: str) -> str:
+    return f"#modal [data-action=channel_{name}]"
 
 
 def _field(name: str) -> str:

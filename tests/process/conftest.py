@@ -1,6 +1,6 @@
 """A workspace with the bot in it, for each test a new one."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from bot.playground.model import LocalModel, Request
 from bot.playground.slack import Limits, LocalSlack
-from tests.bot_process import BotProcess, running
+from tests.bot_process import BotProcess, quick_starts, running
 
 
 @dataclass
@@ -97,6 +97,13 @@ async def local_servers(**slack: Any) -> AsyncIterator[tuple[LocalSlack, LocalMo
         LocalModel(tokens_per_second=400, first_token_after=0.05) as model,
     ):
         yield server, model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_starts() -> Iterator[None]:
+    """What is imported, and how `python -m bot` is started, the tests of commands show."""
+    with quick_starts():
+        yield
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

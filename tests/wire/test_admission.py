@@ -12,10 +12,12 @@ import pytest
 
 from bot.admission import Admission, Rules
 from bot.budgets import EACH, Limit, Scope, Subject
+from bot.channel_settings import Offer
 from bot.errands import Errands
 from bot.errors import Refused, RefusedPrivately
 from bot.messages import Question, Turn, Usage, UsageRecord
 from bot.people import People, Person
+from bot.prices import Prices
 from bot.settings import database_url
 from bot.store import Store, opened
 from tests.postgres import Postgres
@@ -55,6 +57,9 @@ class Process:
             people=People(slack),
             asked=store.turns,
             budgets=store.limits,
+            channels=store.channels,
+            offer=Offer(("a model", "another")),
+            prices=Prices(()),
             teller=slack,
             errands=self.errands,
         )

@@ -23,6 +23,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import server, socket_mode
 from bot.__main__ import environment
 from bot.app import Intake, bolt_app
+from bot.errors import Unavailable
 from bot.interactions import (
     Command,
     Interaction,
@@ -61,6 +62,8 @@ class Desk:
         self.taken: list[Interaction] = []
         self.heeded: list[Wish] = []
         self.says: dict[str, Any] | None = None  # with each acknowledgement of those
+        self.own_threads: set[str] = set()  # in which it is asked without a mention
+        self.unsure: list[Exception] = []  # met where that is looked up
         self.may_accept, self.may_answer = asyncio.Event(), asyncio.Event()
         self.may_accept.set()
         self.may_answer.set()
@@ -74,6 +77,11 @@ class Desk:
         await self._tell()
         await self.may_accept.wait()
         return turn
+
+    async def goes_on(self, question: Question) -> bool:
+        if self.unsure:
+            raise self.unsure.pop(0)
+        return question.thread_ts in self.own_threads
 
     async def mine(self, key: TurnKey) -> Turn | None:
         return await self._turns.mine(key)
@@ -150,7 +158,7 @@ async def queue(desk: Desk) -> AsyncIterator[Queue]:
 
 @pytest.fixture
 def intake(queue: Queue, desk: Desk) -> Intake:
-    return Intake(BOT, accept=queue.accept, heed=desk.heed, desk=desk)
+    return Intake(BOT, accept=queue.accept, goes_on=desk.goes_on, heed=desk.heed, desk=desk)
 
 
 @pytest.fixture
@@ -287,6 +295,74 @@ async def test_twin_of_a_mention_is_not_answered(
     kinds = sorted(delivery.payload["event"]["type"] for delivery in slack.deliveries)
     assert kinds == ["app_mention", "message"]
     assert len(desk.accepted) == 1
+
+
+async def test_mention_in_a_thread_that_goes_on_is_one_question(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    """Slack tells of it twice, by another event id each."""
+    slack.workspace.subscribe_channel_messages = True
+    root = await slack.say("general", "Ana", "lunch?")
+    desk.own_threads.add(root)
+
+    ts = await slack.say("general", "Ana", f"{MENTION} why?", thread_ts=root)
+    for delivery in slack.deliveries:
+        await delivery.wait()
+
+    assert [question.ts for question in desk.accepted] == [ts]
+    assert not desk.accepted[0].is_follow_up
+
+
+async def test_one_message_is_one_question_whatever_its_events_say(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    """The same ``ts`` as a mention, and as a follow-up: in either order one turn."""
+    root = "1690000000.000001"
+    desk.own_threads.add(root)
+    for number in (1, 2):
+        ts = f"1700000000.{number:06}"
+        said = {"channel": "C0GENERAL", "user": "U0ANA", "ts": ts, "thread_ts": root}
+        events = [
+            said | {"type": "app_mention", "text": f"{MENTION} why?"},
+            said | {"type": "message", "channel_type": "channel", "text": "why?"},
+        ]
+        for event in events[:: 1 if number == 1 else -1]:
+            await (await slack.deliver(event)).wait()
+
+    assert [question.ts for question in desk.accepted] == ["1700000000.000001", "1700000000.000002"]
+
+
+async def test_message_without_a_mention_is_a_question_where_its_thread_goes_on(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    slack.workspace.subscribe_channel_messages = True
+    root, other = [await slack.say("general", "Ana", text) for text in ("one", "two")]
+    desk.own_threads.add(root)
+
+    for thread_ts in (root, other):
+        await slack.say("general", "Ben", "and why?", thread_ts=thread_ts)
+    await slack.say("general", "Ben", "<@U0ANA> and you?", thread_ts=root)
+    for delivery in slack.deliveries:
+        await delivery.wait()
+
+    assert [(asked.text, asked.thread_ts) for asked in desk.accepted] == [("and why?", root)]
+    assert desk.accepted[0].is_follow_up
+
+
+async def test_message_of_which_nobody_knows_comes_again(
+    slack: LocalSlack, events_url: str, desk: Desk
+) -> None:
+    """The database is away: whether it is a question is known when Slack sends it once more."""
+    slack.workspace.subscribe_channel_messages = True
+    root = await slack.say("general", "Ana", "one")
+    desk.own_threads.add(root)
+    desk.unsure.append(Unavailable("the database", "away"))
+
+    await slack.say("general", "Ben", "and why?", thread_ts=root)
+    await slack.deliveries[-1].wait()
+
+    assert slack.deliveries[-1].attempts == 2
+    assert desk.texts == ["and why?"]
 
 
 async def test_edited_mention_is_not_answered_again(

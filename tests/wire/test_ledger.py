@@ -736,7 +736,11 @@ UNCOUNTED = {
 
 
 # What version 0002 did not have.
-LATER_TABLES = ("asked_again", "greeted", "limits", "limit_changes", "spent", "feedback")
+LATER_TABLES = (
+    *("limits", "limit_changes", "spent", "feedback", "channels", "channel_changes"),
+    *("asked_again", "greeted"),
+)
+LATER_INDEXES = ("turns_by_user", "turns_answered", "usage_by_team", "usage_by_user")
 LATER_COLUMNS = (
     "is_first",
     "asked",
@@ -746,6 +750,7 @@ LATER_COLUMNS = (
     "stopped_by",
     "edited_ts",
     "handovers",
+    "is_follow_up",
 )
 
 
@@ -759,10 +764,7 @@ async def test_what_was_used_before_there_were_limits_is_counted(url: str) -> No
         async with engine_of(store).begin() as connection:
             for statement in (
                 *UNCOUNTED[connection.dialect.name],
-                *(
-                    f"DROP INDEX {name}"
-                    for name in ("turns_by_user", "usage_by_team", "usage_by_user")
-                ),
+                *(f"DROP INDEX {name}" for name in LATER_INDEXES),
                 *(f"DROP TABLE {table}" for table in LATER_TABLES),
                 *(f"ALTER TABLE turns DROP COLUMN {column}" for column in LATER_COLUMNS),
                 "UPDATE alembic_version SET version_num = '0002'",

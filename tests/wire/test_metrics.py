@@ -258,7 +258,7 @@ async def test_failures_of_the_model_are_counted_by_their_kind(
 async def test_an_answer_at_its_limit_is_no_failure(
     board: Board, server: LocalModel, model: OpenAIModel
 ) -> None:
-    model._options["max_completion_tokens"] = 20
+    model._max_tokens = 20
     with pytest.raises(BotError):
         await ask(model, "[[tokens 60]]")
 

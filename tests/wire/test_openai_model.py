@@ -33,7 +33,7 @@ from bot.errors import (
     Unavailable,
 )
 from bot.messages import ChatMessage, Delta, Image, Usage
-from bot.openai_model import OpenAIModel, _Events, names_a_seeing_model, retry_after
+from bot.openai_model import OpenAIModel, OpenAIModels, _Events, names_a_seeing_model, retry_after
 from bot.playground.model import LocalModel, ModelFault
 from bot.playground.model.answers import prose
 from tests import sample_files
@@ -1183,3 +1183,87 @@ async def test_refusal_without_images_is_none_of_images() -> None:
     async with serving(answering(body, status)) as url, asking(url) as model:
         with pytest.raises(RequestRefused):
             await said_about(model)
+
+
+# ---- what channels choose
+
+
+async def ask(model: OpenAIModel, **options: Any) -> list[Delta | Usage]:
+    messages = [ChatMessage("user", "[[say ok]]")]
+    return [piece async for piece in model.stream(messages, **options)]
+
+
+async def test_request_is_as_the_channel_has_it(server: LocalModel) -> None:
+    async with asking(server.base_url, temperature=0.2, max_tokens=99) as model:
+        await ask(model, temperature=0.0, max_tokens=50)
+        await ask(model)
+
+    sent = [(r.body["temperature"], r.body["max_completion_tokens"]) for r in server.requests]
+    assert sent == [(0.0, 50), (0.2, 99)]
+
+
+async def test_channel_may_set_what_nobody_else_has_set(
+    server: LocalModel, model: OpenAIModel
+) -> None:
+    await ask(model, temperature=1.5, max_tokens=50)
+
+    body = server.requests[0].body
+    assert (body["temperature"], body["max_completion_tokens"]) == (1.5, 50)
+
+
+async def test_what_the_server_refused_of_one_channel_no_other_sends() -> None:
+    refused = {"temperature", "max_completion_tokens"}
+    async with (
+        LocalModel(first_token_after=0.0, refuses=refused) as server,
+        asking(server.base_url) as model,
+    ):
+        await ask(model, temperature=0.5, max_tokens=50)
+        await ask(model, temperature=0.7, max_tokens=60)
+
+    body = server.requests[-1].body
+    assert "temperature" not in body
+    assert (body["max_tokens"], "max_completion_tokens" in body) == (60, False)
+
+
+async def test_limit_is_lowered_for_channels_with_a_higher_one_only() -> None:
+    bodies: list[dict[str, Any]] = []
+
+    async with serving(with_context(4096, bodies)) as url, asking(url) as model:
+        for cap in (4000, 3000, 500):
+            await ask(model, max_tokens=cap)
+
+    assert caps(bodies) == [4000, 2000, 2000, 500]
+
+
+async def test_models_of_one_server_are_told_apart(server: LocalModel) -> None:
+    async with asking(server.base_url, temperature=0.2) as first:
+        models = OpenAIModels(first, ["gpt-4o", "text-only", "gpt-4o-mini"])
+        for name in ("gpt-4o", "gpt-4o-mini"):
+            await ask(models.named(name))
+
+        assert models.named("gpt-4o-mini") is first
+        assert [models.named(name).sees for name in ("gpt-4o", "text-only")] == [True, False]
+
+    assert [request.body["model"] for request in server.requests] == ["gpt-4o", "gpt-4o-mini"]
+    assert all(request.body["temperature"] == 0.2 for request in server.requests)
+
+
+async def test_what_one_model_refuses_the_others_are_still_asked(server: LocalModel) -> None:
+    async with asking(server.base_url, temperature=0.2) as first:
+        other = first.beside("other")
+        first._do_without("temperature")
+        await ask(first)
+        await ask(other)
+
+    assert ["temperature" in request.body for request in server.requests] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("said", "seeing"), [(None, (True, False)), (True, (True, False)), (False, (False, False))]
+)
+async def test_that_a_model_sees_is_said_of_that_one_and_that_none_does_of_all(
+    server: LocalModel, said: bool | None, seeing: tuple[bool, bool]
+) -> None:
+    async with asking(server.base_url, model="a-model", sees=said) as first:
+        assert first.sees is bool(said)
+        assert (first.beside("gpt-4o").sees, first.beside("text-only").sees) == seeing

@@ -320,3 +320,43 @@ async def test_what_a_form_carries_has_an_end(slack: LocalSlack, surfaces: Surfa
         await surfaces.open_modal(
             (await command(slack))["trigger_id"], view | {"private_metadata": "x" * 3_001}
         )
+
+
+# -- who made a channel
+
+
+async def test_who_made_a_channel_is_known(slack: LocalSlack, surfaces: Surfaces) -> None:
+    places = {
+        slack.add_channel("open", creator="Ben"): "U0BEN",
+        slack.add_channel("secret", kind="private", creator="Ana"): "U0ANA",
+        slack.add_channel("group", kind="mpim", creator="Ana"): "U0ANA",
+        slack.add_channel("old"): None,
+    }
+
+    assert {place: await surfaces.creator(place) for place in places} == places
+
+
+@pytest.mark.parametrize(
+    ("kind", "scope"), [("channel", "channels:read"), ("private", "groups:read")]
+)
+async def test_who_made_a_channel_needs_a_scope(
+    slack: LocalSlack, surfaces: Surfaces, kind: Any, scope: str
+) -> None:
+    place = slack.add_channel("some", kind=kind, creator="Ben")
+    slack.scopes.remove(scope)
+
+    with pytest.raises(SlackRefused) as caught:
+        await surfaces.creator(place)
+
+    assert caught.value.code == "missing_scope"
+
+
+async def test_private_channel_without_the_bot_is_not_shown(
+    slack: LocalSlack, surfaces: Surfaces
+) -> None:
+    place = slack.add_channel("secret", kind="private", creator="Ana", bot=False)
+
+    with pytest.raises(SlackRefused) as caught:
+        await surfaces.creator(place)
+
+    assert caught.value.code == "channel_not_found"

@@ -446,6 +446,7 @@ def _channel_object(channel: Channel) -> dict[str, Any]:
     if channel.kind == "im":
         others = channel.members - {BOT_USER_ID}
         return {**described, "user": next(iter(others), BOT_USER_ID)}
+    described["creator"] = channel.creator
     empty = {"value": "", "creator": "", "last_set": 0}
     names = {"name": channel.name, "name_normalized": channel.name}
     described["is_member"] = BOT_USER_ID in channel.members

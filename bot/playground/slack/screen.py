@@ -68,9 +68,12 @@ class Screen(ABC):
         kind: ChannelKind = "channel",
         members: Iterable[str] = (),
         bot: bool = True,
+        creator: str = "",
     ) -> str:
         """Add a channel with these people and, unless ``bot`` is false, the bot; returns its id."""
-        return self.workspace.add_channel(name, kind=kind, members=members, bot=bot)
+        return self.workspace.add_channel(
+            name, kind=kind, members=members, bot=bot, creator=creator
+        )
 
     def person(self, who: str) -> Person:
         """By id or name."""

@@ -63,6 +63,7 @@ class Channel:
     name: str
     kind: Kind
     members: set[str]
+    creator: str = ""  # who made it
     is_archived: bool = False
     messages: dict[str, Message] = field(default_factory=dict)  # by ts, oldest first
     top: dict[str, None] = field(default_factory=dict)  # ts of what stands in the channel itself
@@ -152,10 +153,16 @@ class Workspace:
         self.add_person("Chloe", is_admin=True)
         self.add_person("Dan", is_guest=True)
         people = [person.id for person in self.people.values()]
-        self.add_channel("general", members=people)
-        self.add_channel("random", members=people)
+        self.add_channel("general", members=people, creator="U0CHLOE")
+        self.add_channel("random", members=people, creator="U0BEN")
         group = [BOT_USER_ID, "U0ANA", "U0BEN", "U0CHLOE"]
-        self.add_channel("mpdm-ana--ben--chloe--bot-1", kind="mpim", members=group, id="C0GROUP")
+        self.add_channel(
+            "mpdm-ana--ben--chloe--bot-1",
+            kind="mpim",
+            members=group,
+            creator="U0ANA",
+            id="C0GROUP",
+        )
 
     def add_person(
         self,
@@ -191,15 +198,20 @@ class Workspace:
         kind: Kind = "channel",
         members: Iterable[str] = (),
         bot: bool = True,
+        creator: str = "",
         id: str | None = None,
     ) -> str:
-        """Add a channel with ``members`` and, unless ``bot`` is false, the bot; returns its id."""
+        """Add a channel with ``members`` and, unless ``bot`` is false, the bot; returns its id.
+
+        ``creator`` is who made it, by id or name; without one, Slack names nobody.
+        """
         inside = {self.person(member).id for member in members}
         channel = Channel(
             id=id or self._new_id("C", name, self.channels),
             name=name,
             kind=kind,
             members=inside | {BOT_USER_ID} if bot else inside,
+            creator=self.person(creator).id if creator else "",
         )
         self.channels[channel.id] = channel
         return channel.id

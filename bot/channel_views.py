@@ -1,0 +1,332 @@
+"""The settings of a channel as people read and set them in Slack."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.blocks import (
+    Json,
+    actions,
+    asked,
+    button,
+    channel_menu,
+    context,
+    divider,
+    doer,
+    escape,
+    menu,
+    message,
+    modal,
+    moment,
+    number,
+    plain,
+    section,
+    text_area,
+)
+from bot.channel_settings import (
+    LEAST_TOKENS,
+    LONGEST_INSTRUCTIONS,
+    MOST_TEMPERATURE,
+    Change,
+    ChannelSettings,
+    Offer,
+)
+from bot.follow_ups import CHANNEL_EVENTS
+from bot.interactions import Unfit
+
+# Names of the actions and of the form.
+SETTINGS = "channel_settings"
+CHOSEN, OPEN = "channel_chosen", "channel_open"
+ALLOWED, FOLLOWS, MODEL = "channel_allowed", "channel_follows", "channel_model"
+INSTRUCTIONS, TEMPERATURE, TOKENS = (
+    "channel_instructions",
+    "channel_temperature",
+    "channel_max_tokens",
+)
+
+ALLOWED_WORDS: Mapping[str, str] = {"yes": "I answer here", "no": "I answer nobody here"}
+FOLLOWS_WORDS: Mapping[str, str] = {
+    "no": "Only when I am mentioned",
+    "yes": "Also without a mention, in threads in which I have answered",
+}
+AS_EVERYWHERE = "*"  # in the menu of models
+
+NO_DIRECT = (
+    "Settings are for channels: write `/llm settings` in one. Direct messages are as whoever runs "
+    "me has set them up."
+)
+NOT_YOURS = "Only admins and whoever made this channel may change its settings."
+NO_SCOPE = (
+    "Only admins may change the settings of channels: who made one I am not allowed to see (my "
+    "scopes `channels:read` and `groups:read` are missing)."
+)
+NOT_SHOWN = (
+    "Only admins may change its settings: Slack does not show me this channel, so I do not know "
+    "who made it. If you did, invite me and try again."
+)
+ADMINS_ONLY = "Only admins may choose a channel here; `/llm settings` works in your own channels."
+NONE_CHOSEN = "Choose a channel first, then open its settings."
+SAVED = ":white_check_mark: Saved. It counts from the next answer on."
+
+MOST_CHANGES = 5
+
+_EVENTS = f"{', '.join(CHANNEL_EVENTS[:-1])} and {CHANNEL_EVENTS[-1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What is set for a channel, and what may be."""
+
+    channel: str
+    settings: ChannelSettings
+    offer: Offer
+    changes: Sequence[Change] = ()  # the newest first
+    is_listed: bool = True  # the operator lets the bot answer there
+
+
+def settings_modal(here: Here, *, said: str = "") -> Json:
+    """The form; ``said`` is what has become of it."""
+    blocks = [
+        *([section(said), divider()] if said else []),
+        section(f"*<#{here.channel}>*"),
+        *_warnings(here),
+        *_form(here),
+        *_changes(here.changes),
+    ]
+    view = modal("Channel settings", blocks, callback_id=SETTINGS, submit="Save")
+    return view | {"private_metadata": here.channel}
+
+
+def refused_modal(sentence: str) -> Json:
+    return modal("Channel settings", [section(escape(sentence))], callback_id=SETTINGS)
+
+
+def settings_message(here: Here, why_not: str) -> Json:
+    """For somebody who may not change them."""
+    return message([*in_words(here), context(why_not)], text=f"What is set here. {why_not}")
+
+
+def home_section() -> list[Json]:
+    """For admins, in the App Home."""
+    return [
+        divider(),
+        section("*Settings of a channel*"),
+        actions(channel_menu(CHOSEN), button(OPEN, "Open its settings")),
+    ]
+
+
+def in_words(here: Here) -> list[Json]:
+    """What is set, for anybody in the channel."""
+    settings, offer = here.settings, here.offer
+    where = f"*In <#{here.channel}>*"
+    if not (settings.is_allowed and here.is_listed):
+        lines = [f"{where} I answer nobody."]
+    else:
+        follows = FOLLOWS_WORDS["yes" if settings.follows_up else "no"]
+        lines = [f"{where} I answer with {_how(settings, offer)}. {follows}."]
+    if here.changes:
+        newest = here.changes[0]
+        lines.append(f"Set by {doer(newest.by)}, {moment(newest.at)}.")
+    blocks = [section("\n".join(lines)), *_warnings(here)]
+    if settings.instructions:
+        words = {"type": "section", "text": plain(settings.instructions)}
+        blocks += [context("What I am told here, beside what holds everywhere:"), words]
+    return blocks
+
+
+def settings_from(entered: Mapping[str, str], offer: Offer) -> ChannelSettings:
+    """:raises Unfit: saying at each field what is wrong."""
+    problems: dict[str, str] = {}
+
+    def read(field: str, parsed: Any) -> Any:
+        try:
+            return parsed(entered.get(field, "").strip())
+        except ValueError as problem:
+            problems[field] = str(problem)
+
+    found = ChannelSettings(
+        is_allowed=read(ALLOWED, _yes_or_no("Choose whether I answer here.")),
+        follows_up=read(FOLLOWS, _yes_or_no("Choose when I answer.")),
+        instructions=read(INSTRUCTIONS, _instructions),
+        model=read(MODEL, lambda name: _model(name, offer)),
+        temperature=read(TEMPERATURE, _temperature),
+        max_tokens=read(TOKENS, lambda text: _tokens(text, offer.most_tokens)),
+    )
+    if problems:
+        (field, sentence), *others = problems.items()
+        raise Unfit(field, sentence, dict(others))
+    return found
+
+
+# -- parts of the form
+
+
+def _form(here: Here) -> Iterator[Json]:
+    settings, offer = here.settings, here.offer
+    is_allowed, follows = (
+        "yes" if on else "no" for on in (settings.is_allowed, settings.follows_up)
+    )
+    yield asked(ALLOWED, "Questions here", menu(ALLOWED, ALLOWED_WORDS, chosen=is_allowed))
+    yield asked(
+        INSTRUCTIONS,
+        "Instructions",
+        text_area(INSTRUCTIONS, written=settings.instructions, longest=LONGEST_INSTRUCTIONS),
+        hint="Added to those that hold everywhere. Anybody in the channel can read them with /llm.",
+        may_be_empty=True,
+    )
+    everywhere = {AS_EVERYWHERE: f"As everywhere: {offer.models[0]}"}
+    models = everywhere | {name: name for name in offer.models[1:]}
+    chosen = settings.model if settings.model in models else AS_EVERYWHERE
+    yield asked(MODEL, "Model", menu(MODEL, models, chosen=chosen))
+    yield asked(
+        TEMPERATURE,
+        "Temperature",
+        number(
+            TEMPERATURE,
+            least="0",
+            most=f"{MOST_TEMPERATURE:g}",
+            written="" if settings.temperature is None else f"{settings.temperature:g}",
+            placeholder="as everywhere" + _in_brackets(offer.temperature),
+        ),
+        hint="0 for the same again and again, up to 2 for surprises.",
+        may_be_empty=True,
+    )
+    yield asked(
+        TOKENS,
+        "Longest answer, in tokens",
+        number(
+            TOKENS,
+            least=str(LEAST_TOKENS),
+            most=str(offer.most_tokens),
+            written="" if settings.max_tokens is None else str(settings.max_tokens),
+            placeholder="as everywhere" + _in_brackets(offer.max_tokens),
+        ),
+        may_be_empty=True,
+    )
+    yield asked(
+        FOLLOWS,
+        "When I answer in threads",
+        menu(FOLLOWS, FOLLOWS_WORDS, chosen=follows),
+        hint=f"Without a mention only if my app gets the events {_EVENTS}. What calls somebody "
+        "else at its beginning I leave to them.",
+    )
+
+
+def _warnings(here: Here) -> Iterator[Json]:
+    """Where what is set does not hold."""
+    if not here.is_listed:
+        yield context("Whoever runs me does not let me answer in this channel (ALLOW_CHANNELS).")
+    model = here.offer.model(here.settings)
+    if here.settings.model not in (None, model):
+        chosen, answers = map(escape, (here.settings.model or "", model))
+        yield context(f"The model {chosen} is not offered any more: {answers} answers.")
+
+
+def _changes(changes: Sequence[Change]) -> list[Json]:
+    if not changes:
+        return []
+    said = [f"{moment(each.at)}  {doer(each.by)}: {_what(each)}" for each in changes[:MOST_CHANGES]]
+    return [divider(), section("*Changes*\n" + "\n".join(said))]
+
+
+def _what(change: Change) -> str:
+    """Instructions by their length: they stand in the form."""
+    before, after = change.before, change.after
+    pairs = {
+        "answers": (_on(before.is_allowed), _on(after.is_allowed)),
+        "without a mention": (_on(before.follows_up), _on(after.follows_up)),
+        "instructions": (_size(before.instructions), _size(after.instructions)),
+        "model": (before.model, after.model),
+        "temperature": (before.temperature, after.temperature),
+        "longest answer": (before.max_tokens, after.max_tokens),
+    }
+    said = [
+        f"{name} {_value(was)} → {_value(now)}" for name, (was, now) in pairs.items() if was != now
+    ]
+    return ", ".join(said) or "instructions reworded"
+
+
+# -- words
+
+
+def _how(settings: ChannelSettings, offer: Offer) -> str:
+    parts = [f"`{escape(offer.model(settings))}`"]
+    if settings.temperature is not None:
+        parts.append(f"temperature {settings.temperature:g}")
+    if most := offer.manner(settings).max_tokens:
+        parts.append(f"at most {most:,} tokens")
+    return ", ".join(parts)
+
+
+def _on(is_on: bool) -> str:
+    return "on" if is_on else "off"
+
+
+def _size(instructions: str) -> str | None:
+    return f"of {len(instructions):,} characters" if instructions else None
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "as everywhere" if value is None else escape(str(value))
+
+
+def _in_brackets(value: float | None) -> str:
+    return "" if value is None else f" ({value:g})"
+
+
+# -- what people enter: ValueErrors say what is wrong with it
+
+
+def _yes_or_no(otherwise: str) -> Any:
+    def parse(text: str) -> bool:
+        if text not in ("yes", "no"):
+            raise ValueError(otherwise)
+        return text == "yes"
+
+    return parse
+
+
+def _instructions(text: str) -> str:
+    if len(text) > LONGEST_INSTRUCTIONS:
+        raise ValueError(
+            f"These are {len(text):,} characters or more, of which each question here would pay. "
+            f"At most {LONGEST_INSTRUCTIONS:,} fit."
+        )
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    kept = (c for c in lines if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+    return "".join(kept).strip()
+
+
+def _model(name: str, offer: Offer) -> str | None:
+    if name == AS_EVERYWHERE:
+        return None
+    if name not in offer.models:
+        raise ValueError("This model is not among those that may be chosen.")
+    return name
+
+
+def _temperature(text: str) -> float | None:
+    if not text:
+        return None
+    is_number = re.fullmatch(r"\d{1,3}([.,]\d{1,9})?", text, re.ASCII)
+    value = round(float(text.replace(",", ".")), 2) if is_number else -1.0
+    if not 0 <= value <= MOST_TEMPERATURE:
+        raise ValueError(f"Write a number from 0 to {MOST_TEMPERATURE:g}, like 0.7, or nothing.")
+    return value
+
+
+def _tokens(text: str, most: int) -> int | None:
+    if not text:
+        return None
+    digits = re.sub(r"[,_ ]", "", text)
+    value = int(digits) if re.fullmatch(r"\d{1,9}", digits, re.ASCII) else 0
+    if not LEAST_TOKENS <= value <= most:
+        raise ValueError(
+            f"Write a whole number from {LEAST_TOKENS:,} to {most:,}, or nothing. "
+            "The most is what whoever runs me has set."
+        )
+    return value
