@@ -479,13 +479,13 @@ class Reply:
         if move.call == "chat.appendStream":
             await self._chat.append_stream(channel, ts, move.text)
             return
-        message = self._view(
-            replace(step.part, offers=()) if move.leaves else step.part, step.number
-        )
-        end = views.stream_end(message, move.text)
-        if move.leaves:
+        part = step.part
+        if move.leaves:  # an edit follows: what stands there is no end, whatever is to come
             self._may_stream = False
-            end.pop("blocks", None)  # an edit follows
+            part = replace(part, is_last=False, offers=(), notice="")
+        end = views.stream_end(self._view(part, step.number), move.text)
+        if move.leaves:
+            end.pop("blocks", None)
         await self._chat.stop_stream(channel, ts, end)
 
     def _cope_with_stream(self, error: SlackRefused, step: _Step, move: Move) -> None:

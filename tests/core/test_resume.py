@@ -1054,6 +1054,14 @@ def test_turn_that_is_taken_from_one_process_after_the_other_stands_once(
     faults=[("update", RateLimited("Slack", 3.0))],
     slow_posts=[6.0],
 )
+@example(  # a stream is stopped to be edited, and its process dies before the edit
+    name="long",
+    has_status_line=False,
+    lane="native",
+    deaths=[(72, 0.3), (76, 0.3)],
+    faults=[],
+    slow_posts=[2.0],
+)
 @settings(max_examples=300, deadline=None)
 def test_processes_that_are_killed_one_after_the_other_leave_one_whole_answer(
     name: str,
