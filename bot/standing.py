@@ -118,19 +118,22 @@ def _is_stream(
 def _place(
     streams: Sequence[StandingMessage], parts: dict[int, StandingMessage], turn: Turn
 ) -> list[str]:
-    """Puts each where its record has it, and the newest of which there is none behind all others.
-    What has no place is to be deleted."""
+    """Puts each where its record has it, and the newest behind all others, should it be one of
+    which there is no record. What has no place is to be deleted."""
     surplus: list[str] = []
+    recorded = [stream for stream in streams if stream.ts in turn.messages]
     unrecorded = [stream for stream in streams if stream.ts not in turn.messages]
-    for stream in streams:
-        if stream in unrecorded:
-            number = max(parts, default=-1) + 1 if stream is unrecorded[-1] else None
-        else:
-            number = turn.messages.index(stream.ts)
-        if number is None or number in parts:
+    for stream in recorded:
+        if (number := turn.messages.index(stream.ts)) in parts:
             surplus.append(stream.ts)
         else:
             parts[number] = stream
+    for stream in reversed(unrecorded):
+        # One that is older than a part was begun by a process before that which began the part.
+        if all(moment(part.ts) < moment(stream.ts) for part in parts.values()):
+            parts[max(parts, default=-1) + 1] = stream
+        else:
+            surplus.append(stream.ts)
     return surplus
 
 

@@ -1062,6 +1062,14 @@ def test_turn_that_is_taken_from_one_process_after_the_other_stands_once(
     faults=[],
     slow_posts=[2.0],
 )
+@example(  # the first one's stream lands late, before those of the second
+    name="long",
+    has_status_line=False,
+    lane="native",
+    deaths=[(16, 0.3), (52, 0.3)],
+    faults=[],
+    slow_posts=[2.0],
+)
 @settings(max_examples=300, deadline=None)
 def test_processes_that_are_killed_one_after_the_other_leave_one_whole_answer(
     name: str,
