@@ -42,6 +42,9 @@ LONGEST_PATIENCE = 15 * MINUTE
 # Seconds. Faster than this nobody reads an edit as anything but flicker.
 QUICKEST_EDIT = 0.5
 
+# Seconds. An append draws nothing anew but what it adds.
+QUICKEST_APPEND = 0.4
+
 # A last edit that cannot start within so many seconds is late: the text goes another way.
 LATE = 0.3
 
@@ -526,10 +529,10 @@ class Pacer:
         is_possible = self._may(claim, "chat.startStream", outlook, now)
         if not is_possible or claim.lane == "native":
             return is_possible
-        # Where nothing tells them apart, edits: they can be found and changed at any time.
         by_appends = _seconds_between(outlook.by_appends + 1, outlook.appends_a_second)
         by_edits = _seconds_between(outlook.by_edits + 1, outlook.edits_a_second)
-        return by_appends < (by_edits if outlook.to_spare > 0 else inf)
+        by_edits = max(QUICKEST_EDIT, by_edits) if outlook.to_spare > 0 else inf
+        return max(QUICKEST_APPEND, by_appends) < by_edits
 
     def _may(self, claim: Claim, call: Call | None, outlook: "_Outlook", now: float) -> bool:
         for window in self.windows(claim, call).values():
@@ -551,7 +554,7 @@ class Pacer:
             self._latest_interim_edit = now
         if call == "chat.appendStream" and not claim.must:
             self._latest_append = now
-        claim.quiet_until = now + QUICKEST_EDIT
+        claim.quiet_until = now + (QUICKEST_APPEND if call in STREAMING else QUICKEST_EDIT)
         claim.is_beginning = call == "chat.postMessage" and not claim.must
         claim.is_starting = call == "chat.startStream"
         for window in self.windows(claim, call).values():
@@ -653,7 +656,7 @@ class Pacer:
 
 def _seconds_between(replies: int, calls_a_second: float) -> float:
     """Of two looks that a reader gets at one of so many replies."""
-    return max(QUICKEST_EDIT, replies / calls_a_second) if calls_a_second > 0 else inf
+    return replies / calls_a_second if calls_a_second > 0 else inf
 
 
 def _share(running: int, newcomers: int) -> float:
