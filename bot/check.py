@@ -19,7 +19,7 @@ from bot.errors import BotError, CutAtTokenLimit, SlackRefused, Transient, Unava
 from bot.features import DISPENSABLE, SCOPES, switched_off
 from bot.files import Unreadable
 from bot.follow_ups import CHANNEL_EVENTS
-from bot.messages import ChatMessage, Delta, Identity, TurnKey, Usage
+from bot.messages import ChatMessage, Delta, Identity, Question, TurnKey, Usage
 from bot.openai_model import OpenAIModel, names_a_seeing_model
 from bot.pings import neutralise
 from bot.sandbox import Sandbox
@@ -211,6 +211,7 @@ async def _check_live(client: AsyncWebClient, bot: Identity, channel: str) -> Fi
         ("buttons", trial.buttons),
         ("pings", trial.pings),
         ("unfurls", trial.unfurls),
+        ("native stream", trial.native_stream),
     ]
     try:
         for name, step in steps:
@@ -233,6 +234,8 @@ class _Trial:
         "# Trial\n\nSome **bold** text and a list:\n\n- one\n- two\n\n"
         "| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nprint(1)\n```"
     )
+
+    GROWN = "A stream that begins, that grows"
 
     def __init__(self, chat: slack.SlackChat, bot: Identity, channel: str) -> None:
         self._chat = chat
@@ -306,6 +309,48 @@ class _Trial:
         if shown.get("attachments"):
             return Finding("WRONG", "Live, unfurls: Slack unfurled a link that came by an edit")
         return Finding("ok", "Live, unfurls: none from a link that came by an edit")
+
+    async def native_stream(self) -> Finding:
+        """Begins, grows and ends one, and then changes it as a message like any other."""
+        name = "Live, native stream"
+        try:
+            ts = await self._start_stream("A stream that begins")
+        except SlackRefused as error:
+            return Finding("note", f"{name}: refused ({error.code}), so replies are edited")
+        await self._chat.append_stream(self._channel, ts, ", that grows")
+        number = next(self._numbers)
+        part = Part("A stream that begins, that grows, and ends.", is_final=True, offers=WHOLE)
+        message = views.reply_message(part, turn=self._turn, number=number)
+        await self._chat.stop_stream(
+            self._channel, ts, views.stream_end(message, part.text.removeprefix(self.GROWN))
+        )
+        faults = [fault async for fault in self._stream_faults(ts, part, number)]
+        if faults:
+            return Finding("note", f"{name}: {'; '.join(faults)}; SLACK_STREAMING=edit fits best")
+        return Finding("ok", f"{name}: begins, grows, ends, is found and edited; auto fits too")
+
+    async def _stream_faults(self, ts: str, part: Part, number: int) -> AsyncIterator[str]:
+        if history.answer_text(await self._read_back(ts)).strip() != part.text:
+            yield "reads back with other words"
+        if await self._find(number) != ts:
+            yield "its metadata does not read back"
+        changed = views.reply_message(
+            replace(part, text="Changed after its end."), turn=self._turn, number=number
+        )
+        try:
+            await self._chat.update(self._channel, ts, changed)
+        except SlackRefused as error:
+            yield f"cannot be edited after its end ({error.code}), so some answers are posted anew"
+
+    async def _start_stream(self, text: str) -> str:
+        people = [] if self._channel.startswith("D") else await self._chat.members()
+        reader = people[0].user if people else self._bot.user
+        question = Question(
+            self._bot.team, self._channel, self._root, self._root, user=reader, text=""
+        )
+        ts = await self._chat.start_stream(question, text)
+        self._posted.append(ts)
+        return ts
 
     async def clean_up(self) -> int:
         """Deletes what was posted; how many messages are left."""

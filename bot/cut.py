@@ -36,8 +36,10 @@ class Seam:
     lead: str = ""  # what the rest needs in order to go on
 
 
-def cut(text: str, *, limit: int) -> tuple[str, str]:
+def cut(text: str, *, limit: int, least: int = 0) -> tuple[str, str]:
     """Cut a text that is longer than ``limit`` characters (at least 200) into a head and a rest.
+
+    The first ``least`` characters are shown already and stay in the head.
 
     The head is complete Markdown of at most ``limit`` characters. The rest goes on where the
     head ends, with a fence opened again or a table's header repeated.
@@ -50,7 +52,7 @@ def cut(text: str, *, limit: int) -> tuple[str, str]:
     has none. By that ``join`` tells a cut fence from two that look alike.
     """
     window = text[: limit + 1]
-    seam = min(_seams(window, limit), key=lambda seam: (seam.rank, -seam.end))
+    seam = min(_seams(window, limit, least), key=lambda seam: (seam.rank, -seam.end))
     head = window[: seam.end].lstrip("\r\n").rstrip()
     return (head + seam.tail) or window[: seam.end], seam.lead + text[seam.start :]
 
@@ -98,11 +100,12 @@ def _is_within_markup(line: str) -> bool:
     return bool(is_open or _MARKUP.fullmatch(line))
 
 
-def _seams(window: str, limit: int) -> Iterator[Seam]:
+def _seams(window: str, limit: int, least: int) -> Iterator[Seam]:
     """All places to cut but those so early that the head would be less than a third full."""
     lines = read_lines(window)
+    least = max(least, limit // 3)
     for seams in _between_lines(lines, limit), _in_lines(lines, limit):
-        fitting = [seam for seam in seams if limit // 3 < seam.end <= limit - len(seam.tail)]
+        fitting = [seam for seam in seams if least < seam.end <= limit - len(seam.tail)]
         yield from fitting
         if any(seam.rank < Rank.SPACE for seam in fitting):
             return  # nothing within a line is better

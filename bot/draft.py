@@ -20,6 +20,13 @@ LOOKAHEAD = 64
 # So many pushed texts become one: each alone takes ten times the room of its letters.
 LOOSE = 64
 
+# Bytes of a streamed message in UTF-8. Slack refuses more at an undocumented size; people met that
+# at 10,600 and more (openclaw/openclaw#143882, CopilotKit/CopilotKit#6063).
+STREAM_LIMIT = 9_000
+
+# Bytes before that limit which wait until it is known where the part ends.
+HELD_BACK = 600
+
 # What one can see: neither white space nor characters that only join, mark or direct others.
 _VISIBLE = re.compile(r"[^\s\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 
@@ -62,7 +69,8 @@ class Draft:
 
     def __init__(self, *, limit: int = PART_LIMIT) -> None:
         self._limit = limit
-        self._text = _Text(limit)
+        self._is_narrow = False  # its parts are streamed
+        self._text = self._new_text()
         self._again: _Text | None = None
         # What stands, or most of it, where the model is to go on after that. To white space at its
         # end none that the model begins with is added.
@@ -91,7 +99,7 @@ class Draft:
 
     def restart(self) -> None:
         """The model begins anew; what was written stays until it has been written again."""
-        anew = _Text(self._limit)
+        anew = self._new_text()
         if self.kept:
             anew.push(self.kept)
             self._is_at_seam = self.kept[-1].isspace()
@@ -135,6 +143,27 @@ class Draft:
         """No more text comes from this process; another, or the next one, begins anew."""
         self.end(note)
         self.is_paused = True
+
+    def narrow(self) -> None:
+        """From now on no part gets larger than a message that Slack streams may be."""
+        self._is_narrow = True
+        for text in (self._text, *([self._again] if self._again else [])):
+            text.is_narrow = True
+
+    def settled(self) -> str:
+        """The beginning of the growing part that stays as it is, however the text goes on; unable
+        to ping, and not longer than a streamed message may be. For a stream, which cannot take
+        anything back."""
+        return "" if self.ended else self._text.settled()
+
+    def keep(self, length: int) -> None:
+        """So many characters of the growing part were streamed: it is cut behind them only."""
+        self._text.streamed = length
+
+    def _new_text(self) -> "_Text":
+        text = _Text(self._limit)
+        text.is_narrow = self._is_narrow
+        return text
 
     @property
     def length(self) -> int:
@@ -185,6 +214,8 @@ class _Text:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self.is_narrow = False  # its pieces are no larger than a streamed message may be
+        self.streamed = 0  # characters of the growing piece that stay in it
         self._sealed: list[str] = []
         self._safe = ""  # whole lines of the growing piece, already unable to ping
         self._raw: list[str] = []  # what came since, the last line perhaps half a one
@@ -211,8 +242,8 @@ class _Text:
         """Complete pieces, none of them blank; all but the last are as they will stay."""
         growing = self._growing()
         slack = 0 if ended else LOOKAHEAD
-        while len(growing) > self._limit + slack:
-            head, rest = cut(growing, limit=self._limit)
+        while len(growing) > (limit := self._room(growing)) + slack:
+            head, rest = cut(growing, limit=limit, least=min(self.streamed, limit))
             if _VISIBLE.search(head):
                 # Again, because a cut through `@channel_list` leaves `@channel`.
                 self._sealed.append(neutralise(head))
@@ -221,6 +252,24 @@ class _Text:
             growing = self._growing()
         self.growing_length = len(growing)
         return [*self._sealed, *([close(growing).rstrip()] if growing else [])]
+
+    def settled(self) -> str:
+        """See `Draft.settled`."""
+        growing = self._growing()
+        undecided = max(growing.rfind("\n") + 1, len(growing) - LOOKAHEAD)
+        begins = [at for mark in "<@" if (at := growing.find(mark, undecided)) >= 0]
+        text = _first_bytes(growing[: min(begins, default=None)], STREAM_LIMIT - HELD_BACK)
+        line = text.rfind("\n") + 1
+        while neutralise(text[line:]) != text[line:]:  # only the beginning of its last word pings
+            text = text[: max(text.rfind("<"), text.rfind("@"))]
+        return text.rstrip()
+
+    def _room(self, growing: str) -> int:
+        """How many characters of a growing text make a piece."""
+        if not self.is_narrow:
+            return self._limit
+        first = _first_bytes(growing, STREAM_LIMIT)
+        return self._limit if first == growing else len(first)
 
     def seal(self, number: int, shown: Part) -> bool:
         is_growing = number == len(self._sealed)
@@ -237,6 +286,7 @@ class _Text:
 
     def _begin_with(self, rest: str) -> None:
         self._safe, self._raw, self._loose = "", [undo_neutralise(rest)], 0
+        self.streamed = 0
 
     def _growing(self) -> str:
         # Nothing that pings spans two lines, so whole lines need to be looked at only once.
@@ -245,3 +295,15 @@ class _Text:
         self._raw, self._loose = [half], 0
         growing = self._safe + neutralise(half)
         return growing if _VISIBLE.search(growing) else ""
+
+
+def _first_bytes(text: str, most: int) -> str:
+    """As much of its beginning as fits into so many bytes of UTF-8."""
+    if 4 * len(text) <= most:
+        return text
+    data = text.encode("utf-8", "surrogatepass")
+    if len(data) <= most:
+        return text
+    while data[most] & 0xC0 == 0x80:  # within a character
+        most -= 1
+    return data[:most].decode("utf-8", "surrogatepass")

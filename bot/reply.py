@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,18 +13,20 @@ from bot.draft import FIRST_WORDS, UNFINISHED, Draft, Offer, Part
 from bot.errors import BotError, RateLimited, ReplyGone, SlackRefused, Transient
 from bot.logs import event
 from bot.messages import Question, TurnKey
-from bot.pacing import Call, Claim
+from bot.pacing import Call, Claim, Lane
 from bot.retries import until_it_lands
 from bot.sign import Sign, SignChat, Signs
-from bot.standing import Standing
+from bot.standing import UNMARKED, Standing
+from bot.stream import LACKING, OVER, STOPPED, Move, Stream, Streams
 from bot.turnstile import Closed, Late, Turnstile
 
 log = logging.getLogger(__name__)
 
 # Slack's words for blocks that it does not take (docs.slack.dev/reference/methods/chat.update).
+MISMATCH = "block_mismatch"
 UNFIT_BLOCKS = frozenset(
     {
-        "block_mismatch",
+        MISMATCH,
         "invalid_blocks",
         "invalid_blocks_format",
         "msg_blocks_too_long",
@@ -58,10 +60,26 @@ class ReplyChat(SignChat, Protocol):
 
     async def update(self, channel: str, ts: str, message: dict[str, Any]) -> None: ...
 
+    async def start_stream(self, question: Question, text: str) -> str:
+        """Begins a message in the question's thread that can only be added to; its ``ts``.
+
+        :raises Unavailable: it is unknown whether the message stands there.
+        """
+
+    async def append_stream(self, channel: str, ts: str, text: str) -> None: ...
+
+    async def stop_stream(self, channel: str, ts: str, end: dict[str, Any]) -> None:
+        """``end`` as `views.stream_end` has it. Then it is a message like any other."""
+
     async def delete(self, channel: str, ts: str) -> None: ...
 
-    async def find_reply(self, channel: str, thread_ts: str, turn: TurnKey) -> dict[str, int]:
-        """All messages of that turn's reply that stand in the thread: by ``ts``, which part."""
+    async def find_reply(
+        self, channel: str, thread_ts: str, turn: TurnKey, *, with_streams: bool = False
+    ) -> dict[str, int]:
+        """All messages of that turn's reply that stand in the thread: by ``ts``, which part.
+
+        ``with_streams``, also those which may be and do not say so, as `UNMARKED`.
+        """
 
 
 @dataclass(slots=True)
@@ -72,6 +90,8 @@ class _Message:
     part: Part | None = None  # None also where that is uncertain
     posted: Part | None = None  # what it shows if it stands there, as far as that is known
     post: int = 0  # which of this process's posts; 0: another's
+    stream: Stream | None = None  # while Slack streams it
+    was_streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +101,18 @@ class _Step:
     number: int
     part: Part
     ts: str | None
+    move: Move | None = None  # of a stream
 
     @property
     def call(self) -> Call:
+        if self.move:
+            return self.move.call
         return "chat.update" if self.ts else "chat.postMessage"
+
+    @property
+    def must(self) -> bool:
+        """It is not superseded by a later one."""
+        return self.part.is_final or self.call == "chat.stopStream"
 
 
 class Reply:
@@ -103,10 +131,13 @@ class Reply:
         *,
         asked: int = 1,
         life: int = 1,
-        on_messages: Callable[[list[str]], None] = lambda _: None,
+        streams: Streams | None = None,
+        on_messages: Callable[[list[str]], Awaitable[None] | None] = lambda _: None,
+        on_stopped: Callable[[], None] = lambda: None,
     ) -> None:
         """``life`` grows with each process that answers the question; ``on_messages`` hears the
-        ``ts`` of the reply's messages when they change."""
+        ``ts`` of the reply's messages when they change, and returns what ends when they are
+        written down; ``on_stopped`` hears that a person stopped a stream in Slack."""
         self.asked = asked  # `Turn.asked`: what is shown answers that
         self._life = life
         self._posts = 0  # that were tried
@@ -115,7 +146,8 @@ class Reply:
         self._turnstile = turnstile
         self._signs = signs
         self._sign = Sign(question, chat, signs)
-        self._claim = Claim(question.channel)
+        self._streams = streams or Streams()
+        self._claim = Claim(question.channel, lane=self._streams.lane)
         self._messages: list[_Message] = []
         self._news = asyncio.Event()
         self.whole_at: float | None = None  # when its end was on screen, by the loop's clock
@@ -125,7 +157,11 @@ class Reply:
         self._given_up: list[str] = []  # of the reply no more, and to be deleted
         self._strays_land_until: float | None = None  # posts that nobody heard of; None: none
         self._on_messages = on_messages
+        self._on_stopped = on_stopped
         self._told: list[str] = []
+        self._noting: Awaitable[None] | None = None
+        self._may_stream = True  # but for what the workspace allows
+        self._loose_streams: set[str] = set()  # that are of the reply no more, and not stopped
 
     def adopt(self, standing: Standing, draft: Draft, *, expects_strays: bool) -> None:
         """Goes on with what another process left, whose text the draft holds, and that alone.
@@ -138,7 +174,9 @@ class Reply:
             # What stands beneath the end of an answer does not belong there any more.
             is_shown = part is not None and part.text == found.text
             is_shown = is_shown and (draft.ended or not found.is_last)
-            self._messages.append(_Message(found.ts, part if is_shown else None))
+            stream = Stream(found.text, is_left=True) if found.is_streamed else None
+            shown = part if is_shown and not stream else None
+            self._messages.append(_Message(found.ts, shown, stream=stream))
         if expects_strays:
             self._expect_strays()
         self._adopt_surplus(standing)
@@ -146,6 +184,7 @@ class Reply:
 
     def _adopt_surplus(self, standing: Standing) -> None:
         self._given_up += standing.surplus
+        self._loose_streams |= standing.streams.intersection(standing.surplus)
         if standing.has_reaction:
             self._sign.adopt_reaction()
 
@@ -247,7 +286,7 @@ class Reply:
                 await self._news.wait()
                 self._claim.since = asyncio.get_running_loop().time()
                 self._claim.began = min(self._claim.began, self._claim.since)
-            elif step.part.is_final or step.ts is None:
+            elif step.must or step.ts is None:
                 await until_it_lands(partial(self._show_next, draft))
             else:
                 with suppress(Transient):  # the next edit carries this text too
@@ -260,7 +299,12 @@ class Reply:
         for number, part in enumerate(parts):
             standing = self._messages[number] if number < len(self._messages) else _Message()
             is_earlier = number + 1 < len(parts)  # its buttons can wait, the words behind it not
-            if standing.part != part and not (is_earlier and part.looks_like(standing.part)):
+            if standing.stream:
+                is_waiting = bool(draft.waiting)
+                move = standing.stream.move(part, draft.settled(), is_waiting=is_waiting)
+                if move or not is_earlier:
+                    return _Step(number, part, standing.ts, move) if move else None
+            elif standing.part != part and not (is_earlier and part.looks_like(standing.part)):
                 return _Step(number, part, standing.ts)
         return None
 
@@ -279,18 +323,35 @@ class Reply:
         step = self._next_step(draft)
         if step is None:
             return
-        self._claim.must = step.part.is_final
+        if step.call == "chat.appendStream" and self._noting:
+            # Else nobody might find it, should this process die.
+            await asyncio.shield(self._noting)
+        self._claim.must = step.must
         self._claim.can_but_wait = self._shows_all(step) or draft.is_paused
+        self._claim.lane = self._lane(step, draft)
+        call = step.call
         try:
-            async with self._turnstile.passing(self._claim, step.call):
+            async with self._turnstile.passing(self._claim, step.call) as call:
                 now = self._next_step(draft)  # the draft has grown while this waited
-                if now and now.call == step.call:
+                if now and call == "chat.startStream":
+                    await self._start_stream(now, draft)
+                elif now and now.call == call:
+                    self._keep(now, draft)
                     await self._show(now)
         except Late:
             self._go_another_way(draft)
         except RateLimited:  # the turnstile holds all edits; there may be another way
-            if step.ts is None:
+            if call == "chat.postMessage":
                 raise
+        except SlackRefused:
+            if call != "chat.startStream":  # a post takes its place
+                raise
+
+    def _lane(self, step: _Step, draft: Draft) -> Lane:
+        """That of a message which is to be posted: a stream needs words that grow, and stay."""
+        grows = step.ts is None and not step.part.is_final and not draft.waiting
+        lane = self._streams.lane if grows and self._may_stream else "edit"
+        return lane if lane == "edit" or draft.settled() else "edit"
 
     def _go_another_way(self, draft: Draft) -> None:
         """A last edit cannot be made in time: what it would have added is posted.
@@ -303,39 +364,165 @@ class Reply:
             return
         standing = self._messages[step.number].part
         event(log, "edit.late", channel=self._question.channel)
-        if not (standing and draft.seal(step.number, standing)):
+        if stream := self._messages[step.number].stream:
+            stream.is_late = True
+        elif not (standing and draft.seal(step.number, standing)):
             self._strand(step.number)
         self._note_messages()
 
     def _shows_all(self, step: _Step) -> bool:
-        """Whether the edit would change nothing that one can see."""
+        """Whether the edit would change nothing that one can see; or the stop, no words."""
+        if step.move:
+            return not step.move.text
         return step.ts is not None and step.part.looks_like(self._messages[step.number].part)
 
     def _strand(self, number: int) -> None:
         """Gives these messages up: they are deleted when all stands elsewhere."""
         self._is_stranded = True
-        self._given_up += [message.ts for message in self._messages[number:] if message.ts]
-        del self._messages[number:]
+        while len(self._messages) > number:
+            self._give_up(self._messages.pop())
+
+    def _give_up(self, message: _Message) -> None:
+        if message.ts:
+            self._given_up.append(message.ts)
+            self._loose_streams |= {message.ts} if message.stream else set()
 
     async def _show(self, step: _Step) -> None:
         # What comes from now on is not in this call.
         unseen_since, self._claim.since = self._claim.since, asyncio.get_running_loop().time()
         try:
-            if step.ts is None:
+            if step.move:
+                await self._move(step, step.move)
+            elif step.ts is None:
                 await self._post(step.part, step.number)
             else:
                 await self._update(step.ts, self._view(step.part, step.number))
-            self._messages[step.number].part = step.part
-            self._learn_of_buttons()
+            self._note_shown(step)
         except Transient as error:
             self._claim.since = unseen_since
             if step.ts and not isinstance(error, RateLimited):
-                self._messages[step.number].part = None  # it shows this text, or the one before
+                self._note_uncertain(step)
             raise
         except SlackRefused as error:
-            await self._cope_with(error, step)
+            if step.move:
+                self._cope_with_stream(error, step, step.move)
+            else:
+                await self._cope_with(error, step)
         finally:
             self._note_messages()
+
+    def _note_shown(self, step: _Step) -> None:
+        message = self._messages[step.number]
+        if message.stream and step.call == "chat.appendStream":
+            message.stream.sent += step.move.text if step.move else ""
+            return
+        message.was_streamed = message.was_streamed or message.stream is not None
+        message.stream = None
+        message.part = None if step.move and step.move.leaves else step.part
+        self._learn_of_buttons()
+
+    def _note_uncertain(self, step: _Step) -> None:
+        """It shows this text, or the one before."""
+        message = self._messages[step.number]
+        if message.stream is None:
+            message.part = None
+        elif step.call == "chat.appendStream":
+            message.stream.is_certain = False
+
+    # -- streams
+
+    async def _start_stream(self, step: _Step, draft: Draft) -> None:
+        """In place of a post. If it cannot be, the reply grows by edits.
+
+        :raises RateLimited, SlackRefused: it cannot.
+        :raises Transient: it is unknown whether it stands there.
+        """
+        text = draft.settled()
+        if step.ts or step.part.is_final or not text or draft.waiting:
+            return
+        draft.narrow()
+        draft.keep(len(text))
+        self._posts += 1
+        started = _Message(post=self._posts, stream=Stream(text))
+        self._messages.append(started)
+        self._sign.expect_post()
+        unseen_since, self._claim.since = self._claim.since, asyncio.get_running_loop().time()
+        try:
+            started.ts = await self._chat.start_stream(self._question, text)
+        except (RateLimited, SlackRefused) as error:
+            self._messages.remove(started)  # certainly not there
+            self._sign.expect_post(is_expected=False)
+            self._claim.since = unseen_since
+            self._fall_back(error)
+            raise
+        else:
+            self._sign.take_down(is_posted=True)
+        finally:
+            self._note_messages()
+
+    def _keep(self, step: _Step, draft: Draft) -> None:
+        """What is about to be added cannot be cut away any more."""
+        stream = self._messages[step.number].stream if step.move else None
+        if stream and step.move and not step.part.is_final:
+            draft.keep(len(stream.sent) + len(step.move.text))
+
+    def _fall_back(self, error: BotError) -> None:
+        self._may_stream = False
+        code = error.code if isinstance(error, SlackRefused) else type(error).__name__
+        event(log, "stream.refused", level=logging.WARNING, code=code)
+        if code in LACKING and not self._streams.is_lacking:
+            event(log, "streams.lacking", level=logging.WARNING, code=code)
+            self._streams.is_lacking = True
+
+    async def _move(self, step: _Step, move: Move) -> None:
+        channel, ts = self._question.channel, step.ts or ""
+        if move.call == "chat.appendStream":
+            await self._chat.append_stream(channel, ts, move.text)
+            return
+        part = step.part
+        if move.leaves:  # an edit follows: what stands there is no end, whatever is to come
+            self._may_stream = False
+            part = replace(part, is_last=False, offers=(), notice="")
+        end = views.stream_end(self._view(part, step.number), move.text)
+        if move.leaves:
+            end.pop("blocks", None)
+        await self._chat.stop_stream(channel, ts, end)
+
+    def _cope_with_stream(self, error: SlackRefused, step: _Step, move: Move) -> None:
+        """What is not shown yet is shown in another way: at last, by edits of the message.
+
+        :raises ReplyGone: somebody deleted it.
+        """
+        message = self._messages[step.number]
+        event(log, "stream.refused", level=logging.WARNING, method=error.method, code=error.code)
+        if error.code in GONE:
+            raise ReplyGone(str(error)) from error
+        if message.stream is None:
+            return
+        if error.code == STOPPED:
+            message.stream.is_halted = True
+            self._on_stopped()
+        elif error.code in UNFIT_BUTTONS and not move.leaves and self._offers(step.part):
+            self._is_bare = True
+        elif error.code == OVER or move.leaves:
+            self._may_stream = False
+            message.stream, message.part, message.was_streamed = None, None, True
+        else:
+            message.stream.is_left = True
+
+    async def _stop_loose(self, ts: str) -> None:
+        """Before it is deleted. If Slack does not stop it, it is none any more."""
+        self._loose_streams.discard(ts)
+        since = asyncio.get_running_loop().time()
+        claim = Claim(self._question.channel, must=True, can_but_wait=True, since=since)
+        self._turnstile.stay(claim)
+        try:
+            async with self._turnstile.passing(claim, "chat.stopStream"):
+                await self._chat.stop_stream(self._question.channel, ts, {})
+        except SlackRefused as error:
+            event(log, "stream.refused", method=error.method, code=error.code)
+        finally:
+            self._turnstile.leave(claim)
 
     async def _cope_with(self, error: SlackRefused, step: _Step) -> None:
         """The part is stale still, so it is shown again, in another way.
@@ -345,6 +532,8 @@ class Reply:
         event(log, "text.refused", level=logging.WARNING, method=error.method, code=error.code)
         if error.code in UNFIT_BUTTONS and self._offers(step.part):
             self._is_bare = True
+        elif error.code == MISMATCH and self._messages[step.number].was_streamed:
+            self._strand(0)  # what was a stream may not take other blocks, whichever they are
         elif error.code in UNFIT_BLOCKS and not self._is_plain:
             self._is_plain = True
         elif step.ts is not None and not self._is_stranded:
@@ -424,13 +613,14 @@ class Reply:
         if not self._messages or self._messages[-1].ts:
             return
         number = len(self._messages) - 1
-        strays = await self._strays()
-        ts = next((ts for ts, part in strays.items() if part == number), None)
+        strays, found = await self._strays(), self._messages[-1]
+        wanted = UNMARKED if found.stream else number
+        ts = next((ts for ts, part in strays.items() if part == wanted), None)
         if ts is None:
             self._messages.pop()
+            self._may_stream = self._may_stream and found.stream is None
             self._expect_strays()
         else:
-            found = self._messages[-1]
             found.ts, found.part = ts, found.posted
             self._sign.take_down(is_posted=True)
         self._note_messages()
@@ -443,14 +633,19 @@ class Reply:
         """Also those that land late; nobody waits for that but the next question here."""
         if self._strays_land_until is not None:
             await asyncio.sleep(self._strays_land_until - asyncio.get_running_loop().time())
-            self._given_up += await until_it_lands(self._strays)
+            strays = await until_it_lands(self._strays)
+            self._given_up += strays
+            self._loose_streams |= {ts for ts, part in strays.items() if part == UNMARKED}
 
     async def _strays(self) -> dict[str, int]:
         """What stands there of this turn and is not known: by ``ts``, as which part."""
         known = {message.ts for message in self._messages} | {*self._given_up}
         try:
             standing = await self._chat.find_reply(
-                self._question.channel, self._question.thread_ts, self._question.key
+                self._question.channel,
+                self._question.thread_ts,
+                self._question.key,
+                with_streams=self._streams.may_stand,
             )
         except SlackRefused as error:  # better twice than never
             event(log, "reply.unfindable", level=logging.WARNING, code=error.code)
@@ -459,12 +654,13 @@ class Reply:
 
     def _note_messages(self) -> None:
         """One that stands there, or may, needs another edit until it shows a final part."""
-        shown = (message.part for message in self._messages)
+        shown = (message.part for message in self._messages if message.stream is None)
         self._claim.has_open_message = any(part is None or not part.is_final for part in shown)
+        self._claim.has_open_stream = any(message.stream for message in self._messages)
         standing = [message.ts for message in self._messages if message.ts]
         if standing != self._told:
             self._told = standing
-            self._on_messages(standing)
+            self._noting = self._on_messages(standing)
 
     async def _delete_surplus(self, draft: Draft) -> None:
         """What stands there and is not of the answer: a second attempt may have come out
@@ -472,8 +668,7 @@ class Reply:
         process that died may have landed after all."""
         await until_it_lands(self._find_lost_post)
         while len(self._messages) > len(draft.parts()):
-            ts = self._messages.pop().ts
-            self._given_up += [ts] if ts else []
+            self._give_up(self._messages.pop())
         await self._give_up_strays()
         await self._delete_given_up()
 
@@ -482,6 +677,8 @@ class Reply:
             await until_it_lands(partial(self._delete, ts))
 
     async def _delete(self, ts: str) -> None:
+        if ts in self._loose_streams:
+            await self._stop_loose(ts)
         try:
             await self._chat.delete(self._question.channel, ts)
         except SlackRefused as error:

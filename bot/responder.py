@@ -40,6 +40,7 @@ from bot.reply import LANDS_WITHIN, Reply
 from bot.retries import until_it_lands, until_recorded
 from bot.sign import Signs
 from bot.standing import Standing, hopeless, is_too_old, standing
+from bot.stream import Streams
 from bot.threads import Thread, Threads
 from bot.turnstile import Closed, Turnstile
 from bot.writer import Admission, Answer, Asked, Begun, Chat, Writer
@@ -91,6 +92,7 @@ class Responder:
         turnstile: Turnstile,
         prices: Prices,
         errands: Errands,
+        streams: Streams | None = None,
     ) -> None:
         self._bot = bot
         self._chat = chat
@@ -102,6 +104,7 @@ class Responder:
         self._prices = prices
         self._errands = errands
         self._signs = Signs()
+        self._streams = streams or Streams()
         self._answers: dict[TurnKey, Answer] = {}
         self._is_interrupted = False
 
@@ -139,6 +142,14 @@ class Responder:
         if answer.writing and not answer.draft.ended:
             answer.writing.cancel()
 
+    def _stop_in_slack(self, key: TurnKey) -> None:
+        """Slack says that a person stopped the stream, and not who: it shows its control to the
+        one who asked. Where that is told by an event too, the first to come counts."""
+        answer = self._answers.get(key)
+        if answer and not answer.turn.is_stopped:
+            event(log, "turn.stopped", channel=key.channel, ts=key.ts, by=answer.turn.user)
+            self.renew(replace(answer.turn, stopped_by=answer.turn.user))
+
     def interrupt(self) -> None:
         """Ends all answers where they are, also those to come; each says so in its thread."""
         self._is_interrupted = True
@@ -155,7 +166,9 @@ class Responder:
             asked=turn.asked,
             # One that was resumed and not begun is no first life either.
             life=turn.attempts + 1 + turn.is_resumed,
+            streams=self._streams,
             on_messages=lambda messages: self._note(turn.key, messages),
+            on_stopped=lambda: self._stop_in_slack(turn.key),
         )
         asked = None if question and question.is_posted else question
         return Answer(turn, asked, self._meter(turn), reply)
@@ -220,7 +233,8 @@ class Responder:
         """What stands of it; and why there is no point in going on, if there is none."""
         turn = answer.turn
         try:
-            found = standing(await self._thread_of(turn), turn, self._bot)
+            thread = await self._thread_of(turn)
+            found = standing(thread, turn, self._bot, with_streams=self._streams.may_stand)
             answer.is_settled = _is_settled(turn)
         except SlackRefused as refused:
             gone = refused.code == "thread_not_found"
@@ -371,8 +385,9 @@ class Responder:
 
     # -- the record
 
-    def _note(self, key: TurnKey, messages: list[str]) -> None:
-        """Beside the answer: should it be lost, the messages are found by their metadata."""
+    def _note(self, key: TurnKey, messages: list[str]) -> Awaitable[None]:
+        """Beside the answer: should it be lost, the messages are found by their metadata; streams,
+        which have none, as what they look like."""
 
         async def note() -> None:
             try:
@@ -380,7 +395,7 @@ class Responder:
             except Transient as error:
                 event(log, "turn.not_noted", level=logging.WARNING, reason=error)
 
-        self._errands.run(note())
+        return self._errands.run(note())
 
     async def _record_given_up(self, record: UsageRecord) -> None:
         event(log, "answer.finished", **record.fields())

@@ -43,6 +43,7 @@ from bot.sandbox import Sandbox
 from bot.seal import Seal
 from bot.settings import Settings
 from bot.store import Membership, Store, opened
+from bot.stream import Streams
 from bot.titles import Titles
 from bot.turnstile import Turnstile
 from bot.usage_desk import UsageDesk
@@ -272,6 +273,7 @@ async def _start(
         turnstile=turnstile,
         prices=settings.prices,
         errands=errands,
+        streams=Streams(settings.slack_streaming),
     )
     queue = Queue(store.turns, responder, _whisper(chat), at_once=settings.max_concurrent_answers)
     surfaces = slack.Surfaces(client)

@@ -8,12 +8,14 @@ from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bot.logs import Format
+from bot.pacing import Lane
 from bot.prices import Prices, known_prices
 from bot.prompt import DEFAULT_SYSTEM_PROMPT
 
 T = TypeVar("T")
 
 OPENAI_URL = "https://api.openai.com/v1"
+LANES: Mapping[str, Lane] = {"edit": "edit", "native": "native", "auto": "auto"}
 SLACK_URL = "https://slack.com/api/"
 
 DEFAULT_MODEL = "gpt-4o-mini"
@@ -51,6 +53,7 @@ class Settings:
     slack_signing_secret: str | None = field(repr=False)
     slack_api_url: str
     slack_burst: float  # share of a minute's calls that may be made at once
+    slack_streaming: Lane  # how answers grow
     openai_api_key: str | None = field(repr=False)
     openai_base_url: str = field(repr=False)  # its query may hold a key
     openai_model: str
@@ -129,6 +132,7 @@ class Settings:
             slack_signing_secret=secret,
             slack_api_url=read.optional("SLACK_API_URL", _url, SLACK_URL).rstrip("/") + "/",
             slack_burst=read.optional("SLACK_BURST", _number(0.05, 1), 1.0),
+            slack_streaming=read.optional("SLACK_STREAMING", _choice(LANES), "edit"),
             openai_api_key=read.optional("OPENAI_API_KEY", _key),
             openai_base_url=base_url or OPENAI_URL,
             openai_model=read.optional("OPENAI_MODEL", str, DEFAULT_MODEL),

@@ -17,10 +17,10 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot import views
 from bot.errors import AskerUnknown, BotError, RateLimited, SlackRefused, Unavailable
 from bot.logs import event
-from bot.messages import Identity, TurnKey
-from bot.pacing import Window
+from bot.messages import Identity, Question, TurnKey
+from bot.pacing import STREAMING, Window
 from bot.people import Person
-from bot.standing import part_of
+from bot.standing import UNMARKED, is_unmarked, part_of
 from bot.turnstile import Budget, Shares
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ CALL_TIMEOUT = 15.0
 
 # What shows text gets longer: an edit given up too early could still take effect, after the last.
 SHOWING_TIMEOUT = 60.0
-SHOWING = frozenset({"chat.postMessage", "chat.update", "chat.delete"})
+SHOWING = frozenset({"chat.postMessage", "chat.update", "chat.delete", *STREAMING})
 
 # Slack's own faults (docs.slack.dev, errors common to all methods): worth trying again.
 PASSING_ERRORS = frozenset(
@@ -192,6 +192,24 @@ class SlackChat:
         # parse: its default here is "client", which would make pings of bare names.
         await self._call("chat.update", channel=channel, ts=ts, parse="none", **message)
 
+    async def start_stream(self, question: Question, text: str) -> str:
+        # "Required when streaming to channels" (docs.slack.dev/reference/methods/chat.startStream).
+        answer = await self._call(
+            "chat.startStream",
+            channel=question.channel,
+            thread_ts=question.thread_ts,
+            recipient_user_id=question.user,
+            recipient_team_id=question.team,
+            markdown_text=text,
+        )
+        return str(answer["ts"])
+
+    async def append_stream(self, channel: str, ts: str, text: str) -> None:
+        await self._call("chat.appendStream", channel=channel, ts=ts, markdown_text=text)
+
+    async def stop_stream(self, channel: str, ts: str, end: dict[str, Any]) -> None:
+        await self._call("chat.stopStream", channel=channel, ts=ts, **end)
+
     async def delete(self, channel: str, ts: str) -> None:
         await self._call("chat.delete", channel=channel, ts=ts)
 
@@ -256,11 +274,19 @@ class SlackChat:
         answer = await self._call("chat.getPermalink", channel=channel, message_ts=ts)
         return str(answer.get("permalink") or "")
 
-    async def find_reply(self, channel: str, thread_ts: str, turn: TurnKey) -> dict[str, int]:
+    async def find_reply(
+        self, channel: str, thread_ts: str, turn: TurnKey, *, with_streams: bool = False
+    ) -> dict[str, int]:
         """All messages of that turn's reply that stand in the thread: by ``ts``, which part."""
         thread = await self._thread(channel, thread_ts, ends=True)
-        parts = ((str(message.get("ts")), part_of(message, turn, self._bot)) for message in thread)
-        return {ts: part for ts, part in parts if part is not None}
+        found: dict[str, int] = {}
+        for message in thread:
+            part = part_of(message, turn, self._bot)
+            if part is None and with_streams and is_unmarked(message, turn, self._bot):
+                part = UNMARKED
+            if part is not None:
+                found[str(message.get("ts"))] = part
+        return found
 
     async def names(self, users: Iterable[str]) -> dict[str, str]:
         """The display names of those whose name can be had; looked up once, then remembered."""

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from bot.errors import BotError, QuestionGone, TooLate, TriedTooOften
 from bot.gate import SPOKEN_SUBTYPES, question_in
-from bot.history import answer_text, reply_tag
+from bot.history import answer_text, is_own, moment, reply_tag
 from bot.messages import Identity, Outcome, Question, Turn, TurnKey
 
 # No more processes than this may die with a turn: it may be what they died of.
@@ -15,6 +15,12 @@ MOST_ATTEMPTS = 4
 
 # After this long nobody waits for the answer any more.
 OLDEST = timedelta(hours=1)
+
+# In place of a part's number: a stream that nobody has ended, so that nothing says which it is.
+UNMARKED = -1
+
+# All that a stream may hold until it is stopped, as it was sent, or as Slack makes of it.
+STREAMED_BLOCKS = frozenset({"markdown", "rich_text"})
 
 # On the question, where the workspace has no status line: an answer is coming.
 REACTION = "eyes"
@@ -30,6 +36,7 @@ class StandingMessage:
     asked: int = 1  # `Turn.asked`: what it answers
     outcome: Outcome = "complete"  # of the answer that it is the end of
     rank: tuple[int, int] = (0, 0)  # which process of those that answered it, which of its posts
+    is_streamed: bool = False  # nobody has ended it as a stream, but perhaps Slack
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ class Standing:
     question: Question | None  # None: it was deleted
     reply: tuple[StandingMessage, ...] = ()  # its parts, in order
     surplus: tuple[str, ...] = ()  # the ts of messages that are to be deleted
+    streams: frozenset[str] = frozenset()  # those of all messages here that may be streams still
     is_whole: bool = False
     is_outdated: bool = False  # all of the reply is to what was asked before
     has_reaction: bool = False  # the bot's own, which said that an answer is coming
@@ -46,27 +54,40 @@ class Standing:
     thread: Sequence[Mapping[str, Any]] | None = field(default=None, compare=False)  # as read
 
 
-def standing(thread: Sequence[Mapping[str, Any]], turn: Turn, bot: Identity) -> Standing:
+def standing(
+    thread: Sequence[Mapping[str, Any]],
+    turn: Turn,
+    bot: Identity,
+    *,
+    with_streams: bool = False,
+) -> Standing:
     """What a thread holds of a turn. Only this bot's own messages count as a reply.
 
     Where two messages are the same part, that of an earlier process or post was given up, and could
     not be deleted before a process ended, or it came to stand there late. So was what follows a
     gap, and what follows the last part.
+
+    A stream says which part it is only when it is stopped. One that nobody stopped is known by its
+    record or, ``with_streams``, because in a thread only one answer grows at a time.
     """
     question, has_reaction = None, False
     parts: dict[int, StandingMessage] = {}
     surplus: list[str] = []
+    unmarked: list[StandingMessage] = []
     for message in thread:
         if _ts(message) == turn.key.ts and message.get("subtype") in SPOKEN_SUBTYPES:
             question, has_reaction = question_in(message, turn), _has_reaction(message, bot)
         number = part_of(message, turn.key, bot)
         if number is None:
+            if _is_stream(message, turn, bot, with_streams=with_streams):
+                unmarked.append(_as_streamed(message, turn))
             continue
         found = _as_it_stands(message, bot)
         if number in parts:
             older, found = sorted((parts[number], found), key=lambda each: each.rank)
             surplus.append(older.ts)
         parts[number] = found
+    surplus += _place(unmarked, parts, turn)
     reply: list[StandingMessage] = []
     for number, found in sorted(parts.items()):
         if number != len(reply) or any(earlier.is_last for earlier in reply):
@@ -77,12 +98,43 @@ def standing(thread: Sequence[Mapping[str, Any]], turn: Turn, bot: Identity) -> 
         question,
         tuple(reply),
         tuple(surplus),
+        streams=frozenset(stream.ts for stream in unmarked),
         is_whole=any(found.is_last and found.asked == turn.asked for found in reply),
         is_outdated=bool(reply) and all(found.asked < turn.asked for found in reply),
         has_reaction=has_reaction,
         outcome=reply[-1].outcome if reply else "complete",
         thread=thread,
     )
+
+
+def _is_stream(
+    message: Mapping[str, Any], turn: Turn, bot: Identity, *, with_streams: bool
+) -> bool:
+    is_recorded = _ts(message) in turn.messages and is_own(message, bot)
+    is_known = is_recorded and not message.get("metadata")
+    return is_known or (with_streams and is_unmarked(message, turn.key, bot))
+
+
+def _place(
+    streams: Sequence[StandingMessage], parts: dict[int, StandingMessage], turn: Turn
+) -> list[str]:
+    """Puts each where its record has it, and the newest behind all others, should it be one of
+    which there is no record. What has no place is to be deleted."""
+    surplus: list[str] = []
+    recorded = [stream for stream in streams if stream.ts in turn.messages]
+    unrecorded = [stream for stream in streams if stream.ts not in turn.messages]
+    for stream in recorded:
+        if (number := turn.messages.index(stream.ts)) in parts:
+            surplus.append(stream.ts)
+        else:
+            parts[number] = stream
+    for stream in reversed(unrecorded):
+        # One that is older than a part was begun by a process before that which began the part.
+        if all(moment(part.ts) < moment(stream.ts) for part in parts.values()):
+            parts[max(parts, default=-1) + 1] = stream
+        else:
+            surplus.append(stream.ts)
+    return surplus
 
 
 def hopeless(found: Standing, turn: Turn, now: datetime) -> BotError | None:
@@ -105,6 +157,24 @@ def part_of(message: Mapping[str, Any], turn: TurnKey, bot: Identity) -> int | N
     tag = reply_tag(message, bot)
     number = tag.get("part") if tag and tag.get("turn") == str(turn) else None
     return number if isinstance(number, int) else None
+
+
+def is_unmarked(message: Mapping[str, Any], turn: TurnKey, bot: Identity) -> bool:
+    """Whether it may be a stream of that turn's reply that nobody has ended: the bot's own words
+    after the question, without a sign of what they are. Its notices are no words, and all else
+    that it says in threads has metadata."""
+    blocks = message.get("blocks")
+    kinds = {block.get("type") for block in blocks} if isinstance(blocks, list) else set()
+    is_bare = is_own(message, bot) and not message.get("metadata")
+    return is_bare and bool(kinds) and kinds <= STREAMED_BLOCKS and _is_after(message, turn)
+
+
+def _is_after(message: Mapping[str, Any], turn: TurnKey) -> bool:
+    return moment(_ts(message)) > moment(turn.ts)
+
+
+def _as_streamed(message: Mapping[str, Any], turn: Turn) -> StandingMessage:
+    return StandingMessage(_ts(message), answer_text(message), asked=turn.asked, is_streamed=True)
 
 
 def _as_it_stands(message: Mapping[str, Any], bot: Identity) -> StandingMessage:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
-from bot.errors import RateLimited, Transient
+from bot.errors import RateLimited, SlackRefused, Transient
 from bot.pacing import Call, Claim, Pacer, Window
 
 # Seconds to hold a method where Slack refuses without saying for how long.
@@ -14,6 +14,9 @@ UNSAID_RETRY_AFTER = 10.0
 
 # Seconds between two looks at a budget that only answers can free.
 MOMENT = 0.5
+
+# Calls whose budgets tell what other processes keep back for the ends of what they have begun.
+KEEPING = frozenset({"chat.update", "chat.postMessage", "chat.startStream"})
 
 # Seconds after which a draw is tried again that failed because the database is away.
 DRAW_AGAIN = 0.5
@@ -95,18 +98,22 @@ class Turnstile:
         self.turn()
 
     @asynccontextmanager
-    async def passing(self, claim: Claim, call: Call) -> AsyncIterator[None]:
-        """Waits until the claim may make its call; inside, it makes it.
+    async def passing(self, claim: Claim, call: Call) -> AsyncIterator[Call]:
+        """Waits until the claim may make its call; inside, it makes it. Which one, if its lane
+        leaves that open, it is told.
 
         :raises Late: a last edit could not be made in time.
         :raises Closed: nobody is let through any more.
         """
         try:
-            await self._enter(claim, call)
+            call = await self._enter(claim, call)
             try:
-                yield
+                yield call
             except RateLimited as error:
                 await self._refused(claim, call, error.retry_after or UNSAID_RETRY_AFTER)
+                raise
+            except SlackRefused:
+                self._pacer.declined(claim, call, _now())
                 raise
             except BaseException:
                 self._pacer.answered(claim, call, _now())
@@ -116,12 +123,13 @@ class Turnstile:
         finally:
             self.turn()
 
-    async def _enter(self, claim: Claim, call: Call) -> None:
-        await self._wait(claim, call)
-        while self._shares and not await self._draw(self._shares, claim, call):
-            await self._wait(claim, call)
+    async def _enter(self, claim: Claim, call: Call) -> Call:
+        granted = await self._wait(claim, call)
+        while self._shares and not await self._draw(self._shares, claim, granted):
+            granted = await self._wait(claim, call)
+        return granted
 
-    async def _wait(self, claim: Claim, call: Call) -> None:
+    async def _wait(self, claim: Claim, call: Call) -> Call:
         if self._is_closed:
             raise Closed
         granted = asyncio.get_running_loop().create_future()
@@ -132,10 +140,11 @@ class Turnstile:
             await granted
         except (asyncio.CancelledError, Late, Closed):
             if claim.wants is None:  # granted in the same moment, or before this was heard
-                self._pacer.returned(claim, call)
+                self._pacer.returned(claim, claim.granted or call)
             claim.wants = None
             self._waiting.pop(claim, None)
             raise
+        return claim.granted or call
 
     async def _draw(self, shares: Shares, claim: Claim, call: Call) -> bool:
         """Whether what the pacer grants is there: another process may have been first."""
@@ -145,14 +154,15 @@ class Turnstile:
             drawn = await _drawn(
                 shares,
                 windows,
-                kept_back=self._pacer.kept_back,
+                kept_back=self._pacer.kept_back(call),
                 leaves_kept=call == "chat.update" and not claim.must,
             )
             is_granted = drawn.is_granted and not (self._is_paused or self._is_closed)
         finally:
             if not is_granted:
                 self._pacer.returned(claim, call)
-        self._pacer.learn_kept(drawn.kept_elsewhere, _now())
+        if call in KEEPING:
+            self._pacer.learn_kept(call, drawn.kept_elsewhere, _now())
         _adopt(windows, drawn)
         return is_granted
 

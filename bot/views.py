@@ -60,6 +60,16 @@ def reply_message(
     }
 
 
+def stream_end(message: dict[str, Any], rest: str) -> dict[str, Any]:
+    """The arguments of ``chat.stopStream`` that make of a stream, with the ``rest`` of its text,
+    what that ``message`` of an answer is. Blocks come to stand beneath the text."""
+    beneath = [block for block in message["blocks"] if block["type"] != "markdown"]
+    end = {"metadata": message["metadata"]}
+    return (
+        end | ({"markdown_text": rest} if rest else {}) | ({"blocks": beneath} if beneath else {})
+    )
+
+
 def plain_message(
     part: Part, *, turn: TurnKey, number: int, asked: int = 1, rank: tuple[int, int] = (0, 0)
 ) -> dict[str, Any]:

@@ -48,7 +48,9 @@ class SharedCalls:
             now = _now()
             shared = {name: windows[name].like(rows[name], offset) for name in windows}
             kept = {name: self._kept(rows[name], kept_back, now + offset) for name in windows}
-            elsewhere = max(map(self._elsewhere, kept.values()))
+            # The pace of a channel is kept by two kinds of calls, of which each keeps back another.
+            of_workspace = [each for name, each in kept.items() if ":" not in name]
+            elsewhere = max(map(self._elsewhere, of_workspace), default=0)
             least = elsewhere if leaves_kept else 0
             is_granted = all(window.free(now) > least for window in shared.values())
             if is_granted:

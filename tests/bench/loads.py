@@ -40,6 +40,7 @@ class Load:
     most_refused: int = 0
     forms: Sequence[str] = ("window",)
     is_compared: bool = False  # the pattern bots are given it, too
+    streaming: str = "edit"  # as SLACK_STREAMING has it
 
     @property
     def question(self) -> str:
@@ -52,7 +53,7 @@ class Load:
 
 
 BOTH = tuple(FORMS)
-LOADS = (
+IN_ONE_LANE = (
     Load(
         "steady",
         "30 answers a minute, 3 minutes",
@@ -112,6 +113,50 @@ LOADS = (
     ),
 )
 
+# The same in two lanes.
+IN_TWO_LANES = (
+    Load(
+        "auto-steady",
+        "30 answers a minute, 3 minutes, auto",
+        answers=90,
+        seconds=180.0,
+        most_behind=1.5,
+        most_after_end=0.5,
+        streaming="auto",
+    ),
+    Load(
+        "auto-one",
+        "1 answer, auto",
+        answers=1,
+        seconds=0.0,
+        tokens=600,
+        rate=50.0,
+        most_behind=0.25,
+        most_after_end=0.2,
+        streaming="auto",
+    ),
+    Load(
+        "auto-crowd",
+        "20 in 3 s, 20 channels, auto",
+        answers=20,
+        seconds=3.0,
+        most_behind=0.75,
+        most_after_end=0.3,
+        forms=BOTH,
+        streaming="auto",
+    ),
+    Load(
+        "auto-rush",
+        "60 in 3 s, 60 channels, auto",
+        answers=60,
+        seconds=3.0,
+        most_behind=1.89,  # edits alone; two thirds of the answers have no other lane
+        most_after_end=0.5,
+        streaming="auto",
+    ),
+)
+LOADS = (*IN_ONE_LANE, *IN_TWO_LANES)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -160,7 +205,9 @@ async def play(load: Load, *, form: str = "window", module: str = OURS) -> Outco
     """Lets the program ``module`` answer the questions of a load at Slack's limits."""
     limits = Limits.real(scale=load.scale, form=FORMS[form])
     text = Text(prose(load.tokens))
-    async with running(limits=limits, latency=LATENCY, module=module) as stage:
+    async with running(
+        limits=limits, latency=LATENCY, module=module, streaming=load.streaming
+    ) as stage:
         watch, finishes = Watch(stage), Finishes(stage.slack)
         asked = await _ask_all(stage, load)
         with suppress(TimeoutError):  # what is missing will be seen

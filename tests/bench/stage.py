@@ -46,7 +46,12 @@ class Stage:
 
 @asynccontextmanager
 async def running(
-    *, limits: Limits | None = None, latency: float = 0.0, module: str = OURS, at_once: int = 200
+    *,
+    limits: Limits | None = None,
+    latency: float = 0.0,
+    module: str = OURS,
+    at_once: int = 200,
+    streaming: str = "edit",
 ) -> AsyncIterator[Stage]:
     async with (
         LocalSlack(limits=limits, latency=latency) as slack,
@@ -57,6 +62,7 @@ async def running(
             module=module,
             LOG_LEVEL="WARNING",
             MAX_CONCURRENT_ANSWERS=str(at_once),
+            SLACK_STREAMING=streaming,
         ) as bot,
     ):
         yield Stage(slack, model, bot, psutil.Process(bot.process.pid))

@@ -208,3 +208,24 @@ def test_a_status_line_comes_with_its_words_and_goes(kit: Stage, ana: Window) ->
 
     kit.call("assistant.threads.setStatus", **thread, status="")
     ana.gone("#status-line")
+
+
+def test_a_stream_grows_before_ones_eyes_and_slack_s_control_stops_it(
+    kit: Stage, ana: Window
+) -> None:
+    root = kit.say("Ana", "general", "Tell me of the sea.")
+    where = {"channel": "C0GENERAL", "thread_ts": root}
+    reader = {"recipient_user_id": "U0ANA", "recipient_team_id": "T0LOCAL"}
+    ts = kit.call("chat.startStream", **where, **reader, markdown_text="It is ")["ts"]
+    ana.message("Tell me of the sea.").act("Reply in thread")
+    ana.says("#status-line", "is streaming its answer")
+
+    kit.call("chat.appendStream", channel="C0GENERAL", ts=ts, markdown_text="**salty**")
+    ana.says("#thread-messages .streaming", "It is salty")
+    ana.press("Stop", within="#status-line")
+    kit.run(kit.slack.until(lambda: kit.slack.workspace.streams["C0GENERAL", ts].is_stopped))
+    kit.call("chat.stopStream", channel="C0GENERAL", ts=ts, markdown_text=" and wide.")
+
+    ana.says("#thread-messages", "It is salty and wide.")
+    ana.gone("#thread-messages .streaming")
+    ana.gone("#status-line")

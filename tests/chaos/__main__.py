@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import get_args
 
 from tests.chaos import report
-from tests.chaos.plan import QUESTIONS, Database, Plan, plan
+from tests.chaos.plan import QUESTIONS, Database, Plan, Streaming, plan
 from tests.chaos.scene import Run, play
 from tests.chaos.verdict import judge
 
@@ -23,7 +23,10 @@ def main(words: Sequence[str]) -> int:
     options = _parser().parse_args(words)
     databases = get_args(Database) if options.database == "both" else (options.database,)
     seconds = 60 * (options.minutes or _minutes(options.questions, len(databases)))
-    plans = [plan(options.seed, database, seconds=seconds) for database in databases]
+    plans = [
+        plan(options.seed, database, seconds=seconds, streaming=options.streaming)
+        for database in databases
+    ]
     runs = asyncio.run(_play_all(plans))
     is_met = True
     for run in runs:
@@ -54,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--minutes", type=float, help=f"of load; default {MINUTES:g}")
     length.add_argument("--questions", type=int, help="as many as these, at the usual pace")
     parser.add_argument("--database", choices=[*get_args(Database), "both"], default="both")
-    parser.add_argument("--streaming", choices=["edit"], default="edit", help="how answers grow")
+    parser.add_argument(
+        "--streaming", choices=get_args(Streaming), default="edit", help="how answers grow"
+    )
     parser.add_argument("--logs", metavar="FOLDER", help="where to leave what the processes log")
     return parser
 

@@ -16,7 +16,8 @@ from tests.bench.stage import said
 from tests.chaos.plan import Question
 from tests.chaos.records import Records
 
-SHOWING = ("chat.postMessage", "chat.update", "chat.delete")
+STREAMS = ("chat.startStream", "chat.appendStream", "chat.stopStream")
+SHOWING = ("chat.postMessage", "chat.update", "chat.delete", *STREAMS)
 
 
 @dataclass(frozen=True)
@@ -130,14 +131,13 @@ def _standing(slack: LocalSlack) -> Iterator[Standing]:
 
 def _showings(calls: Sequence[Call]) -> Mapping[str, Sequence[Showing]]:
     showings: dict[str, list[Showing]] = {}
-    turns: dict[object, tuple[str, int, bool]] = {}  # of the messages' ts
+    turns = _streamed(calls)
     for call in calls:
         if call.method not in SHOWING:
             continue
         message = {name: _decoded(call.args.get(name)) for name in ("metadata", "blocks")}
-        tag = (
-            _tag(message) if message["metadata"] else turns.get(call.args.get("ts"), ("", 0, False))
-        )
+        ts = call.answer.get("ts") if call.method == "chat.startStream" else call.args.get("ts")
+        tag = _tag(message) if message["metadata"] else turns.get(ts, ("", 0, False))
         if call.ok:
             turns[call.answer.get("ts")] = tag
         turn, part, is_last = tag
@@ -156,6 +156,17 @@ def _showings(calls: Sequence[Call]) -> Mapping[str, Sequence[Showing]]:
         )
         showings.setdefault(turn, []).append(showing)
     return showings
+
+
+def _streamed(calls: Sequence[Call]) -> dict[object, tuple[str, int, bool]]:
+    """What each streamed message turned out to be, by its ``ts``: a stream says so at its end."""
+    found: dict[object, tuple[str, int, bool]] = {}
+    for call in calls:
+        metadata = call.args.get("metadata")
+        if call.method in ("chat.stopStream", "chat.update") and metadata:
+            turn, part, _ = _tag({"metadata": _decoded(metadata)})
+            found.setdefault(call.args.get("ts"), (turn, part, False))
+    return found
 
 
 def _tag(message: Mapping[str, Any]) -> tuple[str, int, bool]:

@@ -166,9 +166,12 @@ class Mischief:
 
 
 def moment_of(call: Call) -> Moment:
-    if call.method == "chat.postMessage":
-        return "post"
-    if call.method != "chat.update":
+    match call.method:
+        case "chat.postMessage" | "chat.startStream":
+            return "post"
+        case "chat.appendStream":
+            return "edit"
+    if call.method not in ("chat.update", "chat.stopStream"):
         return "any"
     metadata = call.args.get("metadata") or {}
     if isinstance(metadata, str):

@@ -5,13 +5,14 @@ It knows no process, no clock and no server. Times are seconds from the start of
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, get_args
 
 from bot.playground.slack import Fault
 
 Database = Literal["sqlite", "postgres"]
+Streaming = Literal["edit", "native", "auto"]
 Loss = Literal["cut", "silent", "warning", "refresh_requested"]
 Moment = Literal["any", "asked", "post", "edit", "last edit"]
 
@@ -172,6 +173,7 @@ class Plan:
     database: Database
     replicas: int
     seconds: float  # of load
+    streaming: Streaming  # as SLACK_STREAMING has it
     questions: Sequence[Question]  # by time, numbered from 0
     deeds: Sequence[Deed]  # by time
 
@@ -182,7 +184,14 @@ class Plan:
         return f"{self.replicas} processes on PostgreSQL"
 
 
-def plan(seed: int, database: Database, *, seconds: float, questions: int | None = None) -> Plan:
+def plan(
+    seed: int,
+    database: Database,
+    *,
+    seconds: float,
+    streaming: Streaming = "edit",
+    questions: int | None = None,
+) -> Plan:
     """The plan of a run; ``questions`` defaults to what Slack's limits bear in that time."""
     chance = random.Random(f"{seed} {database}")  # seeded by its characters, on every machine
     replicas = 1 if database == "sqlite" else 3
@@ -192,8 +201,9 @@ def plan(seed: int, database: Database, *, seconds: float, questions: int | None
         database,
         replicas,
         seconds,
+        streaming,
         _questions(chance, count, seconds),
-        _deeds(chance, database, replicas, seconds),
+        _deeds(chance, database, replicas, seconds, streaming),
     )
 
 
@@ -280,14 +290,14 @@ _LASTING = ("fail 400", "fail quota", "empty")
 
 
 def _deeds(
-    chance: random.Random, database: Database, replicas: int, seconds: float
+    chance: random.Random, database: Database, replicas: int, seconds: float, streaming: Streaming
 ) -> tuple[Deed, ...]:
     makers: dict[str, Callable[[random.Random, float, int], Deed]] = {
         "kill": _kill,
         "aimed kill": _aimed_kill,
         "termination": lambda chance, at, slots: Termination(at, chance.randrange(slots)),
         "freeze": _freeze,
-        "slack fault": _slack_fault,
+        "slack fault": _slack_fault if streaming == "edit" else _stream_fault,
         "storm": lambda chance, at, _: Storm(at, chance.uniform(5, 15), chance.uniform(0.3, 0.8)),
         "slowness": lambda chance, at, _: Slowness(at, chance.uniform(5, 15), _latency(chance)),
         "socket": lambda chance, at, _: SocketLoss(at, chance.choice(get_args(Loss))),
@@ -339,6 +349,17 @@ def _slack_fault(chance: random.Random, at: float, _: int) -> SlackFault:
     return SlackFault(at, method, chance.choice(faults), chance.randint(1, 4))
 
 
+def _stream_fault(chance: random.Random, at: float, _: int) -> SlackFault:
+    """Half of those that meet what an answer says meet its streams."""
+    fault = _slack_fault(chance, at, _)
+    method = chance.choice((fault.method, *_STREAMED.get(fault.method, (fault.method,))))
+    return replace(fault, method=method)
+
+
+_STREAMED = {
+    "chat.postMessage": ("chat.startStream",),
+    "chat.update": ("chat.appendStream", "chat.stopStream"),
+}
 _BROKEN = (
     Fault.reset(),
     Fault.lost_answer(),

@@ -155,7 +155,7 @@ async def _scene(plan: Plan) -> AsyncIterator[_Scene]:
             postgres = stack.enter_context(postgres_server())
             database_url = await stack.enter_async_context(postgres.database())
         slack, model = await servers(stack, plan)
-        env = environment(slack, model, database_url)
+        env = environment(slack, model, database_url) | {"SLACK_STREAMING": plan.streaming}
         processes = await stack.enter_async_context(fleet([env] * plan.replicas, folder))
         mischief = Mischief(slack, model, processes, database_url, postgres)
         yield _Scene(plan, slack, model, processes, database_url, mischief)

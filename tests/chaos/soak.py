@@ -147,7 +147,7 @@ class Soak:
 async def soak(database: Database, minutes: float) -> bool:
     """Whether all was flat, answered and never refused."""
     asked = questions(minutes)
-    plan = Plan(0, database, 1 if database == "sqlite" else 3, minutes * MINUTE, asked, ())
+    plan = Plan(0, database, 1 if database == "sqlite" else 3, minutes * MINUTE, "edit", asked, ())
     async with _stage(plan) as (slack, processes, database_url):
         soaking = Soak(slack, processes, database_url)
         watching = asyncio.create_task(soaking.watch())

@@ -32,9 +32,11 @@ from bot.messages import (
     Usage,
     UsageRecord,
 )
-from bot.pacing import Limits, Pacer
+from bot.pacing import Lane, Limits, Pacer
 from bot.prices import Prices
 from bot.responder import Responder
+from bot.standing import UNMARKED, is_unmarked
+from bot.stream import Streams
 from bot.turnstile import Turnstile
 from bot.writer import Writer
 
@@ -121,6 +123,11 @@ class FakeChat:
         self._turns: dict[str, str] = {}  # by ts
         self._threads: dict[str, str] = {}  # by ts
         self._reacted: set[tuple[str, str]] = set()  # message and name
+        self.streams: dict[str, float] = {}  # when each that is under way began, by ts
+        self.stopped_streams: set[str] = set()  # by a person, in Slack
+        self.stream_life = 300.0  # seconds
+        self.stream_size = 10_600  # bytes
+        self.closed_streams: set[str] = set()  # that Slack does not let be edited afterwards
 
     @property
     def screen(self) -> list[str]:
@@ -156,8 +163,58 @@ class FakeChat:
         async with self._call("update", channel, ts):
             if ts not in self.messages:
                 raise SlackRefused("chat.update", "message_not_found")
+            if self._is_streaming(ts):
+                raise SlackRefused("chat.update", "streaming_state_conflict")
+            if ts in self.closed_streams:
+                raise SlackRefused("chat.update", "block_mismatch")
             self.messages[ts] = message
             self.history.append(shown(message))
+
+    async def start_stream(self, question: Question, text: str) -> str:
+        async with self._call("start", question.channel):
+            ts = f"1700000001.{len(self._turns) + 1:06}"
+            self._turns[ts], self._threads[ts] = str(question.key), question.thread_ts
+            self.streams[ts] = _now()
+            self._show_streamed(ts, {"blocks": []}, text)
+            if self.status:
+                self.statuses.append("")
+        return ts
+
+    async def append_stream(self, channel: str, ts: str, text: str) -> None:
+        async with self._call("append", channel, ts):
+            self._check_streaming("chat.appendStream", ts)
+            if ts in self.stopped_streams:
+                raise SlackRefused("chat.appendStream", "stopped_by_user")
+            self._show_streamed(ts, self.messages[ts], text)
+
+    async def stop_stream(self, channel: str, ts: str, end: dict[str, Any]) -> None:
+        async with self._call("stop", channel, ts):
+            self._check_streaming("chat.stopStream", ts)
+            del self.streams[ts]
+            self._show_streamed(ts, self.messages[ts], end.get("markdown_text", ""))
+            ended = self.messages[ts]
+            ended["blocks"] = [*ended["blocks"], *end.get("blocks", [])]
+            if "metadata" in end:
+                ended["metadata"] = end["metadata"]
+            self.history[-1] = shown(ended)
+
+    def _show_streamed(self, ts: str, message: dict[str, Any], text: str) -> None:
+        stood = "".join(block["text"] for block in message["blocks"] if block["type"] == "markdown")
+        if len((stood + text).encode()) > self.stream_size:
+            raise SlackRefused("chat.appendStream", "msg_too_long")
+        self.messages[ts] = message | {"blocks": [{"type": "markdown", "text": stood + text}]}
+        self.history.append(shown(self.messages[ts]))
+
+    def _check_streaming(self, method: str, ts: str) -> None:
+        if ts not in self.messages:
+            raise SlackRefused(method, "message_not_found")
+        if not self._is_streaming(ts):
+            raise SlackRefused(method, "message_not_in_streaming_state")
+
+    def _is_streaming(self, ts: str) -> bool:
+        if ts in self.streams and self.streams[ts] + self.stream_life <= _now():
+            del self.streams[ts]
+        return ts in self.streams
 
     async def delete(self, channel: str, ts: str) -> None:
         async with self._call("delete", channel, ts):
@@ -165,12 +222,21 @@ class FakeChat:
                 raise SlackRefused("chat.delete", "message_not_found")
             del self.messages[ts]
 
-    async def find_reply(self, channel: str, thread_ts: str, turn: TurnKey) -> dict[str, int]:
+    async def find_reply(
+        self, channel: str, thread_ts: str, turn: TurnKey, *, with_streams: bool = False
+    ) -> dict[str, int]:
         async with self._call("find_reply", channel):
-            tags = {
-                ts: message["metadata"]["event_payload"] for ts, message in self.messages.items()
-            }
-        return {ts: tag["part"] for ts, tag in tags.items() if tag["turn"] == str(turn)}
+            found = self._own_messages(thread_ts)
+        tags = {
+            message["ts"]: message["metadata"]["event_payload"]
+            for message in found
+            if "metadata" in message
+        }
+        parts: dict[str, int] = {
+            ts: tag["part"] for ts, tag in tags.items() if tag["turn"] == str(turn)
+        }
+        unmarked = [message["ts"] for message in found if is_unmarked(message, turn, BOT)]
+        return parts | (dict.fromkeys(unmarked, UNMARKED) if with_streams else {})
 
     async def set_status(self, channel: str, thread_ts: str, status: str) -> None:
         async with self._call("set_status", channel):
@@ -254,7 +320,13 @@ class FakeChat:
 
 def slack_limits() -> dict[str, Limit]:
     """Slack's own figures, where the bot keeps a margin below them."""
-    return {"update": Limit(50), "post": Limit(300)}
+    return {
+        "update": Limit(50),
+        "post": Limit(300),
+        "start": Limit(20),
+        "append": Limit(100),
+        "stop": Limit(20),
+    }
 
 
 class FakeModel:
@@ -412,6 +484,7 @@ def wired(
     limits: Limits | None = None,
     context_tokens: int = 4_000,
     files: FakeFiles | None = None,
+    lane: Lane = "edit",
     channels: FakeChannels | None = None,
     others: Sequence[FakeModel] = (),  # models that channels may choose
 ) -> Answering:
@@ -438,6 +511,7 @@ def wired(
         turnstile=Turnstile(Pacer(limits)),
         prices=prices or Prices(()),
         errands=Errands(),
+        streams=Streams(lane),
     )
 
 

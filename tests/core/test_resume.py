@@ -20,7 +20,7 @@ from bot.cut import join
 from bot.draft import Part
 from bot.errors import Interrupted, RateLimited, SlackRefused, StreamBroken, Unavailable
 from bot.messages import ChatMessage, Delta, Outcome, Turn, Usage, UsageRecord
-from bot.pacing import Limits
+from bot.pacing import Lane, Limits
 from bot.prompt import TokenEstimate
 from bot.reply import LANDS_WITHIN
 from bot.responder import Responder
@@ -874,7 +874,10 @@ class WiredModel:
 class World:
     """A Slack, a model and a table that outlive the processes between them."""
 
-    def __init__(self, *scripts: Sequence[Any], has_status_line: bool = True) -> None:
+    def __init__(
+        self, *scripts: Sequence[Any], has_status_line: bool = True, lane: Lane = "edit"
+    ) -> None:
+        self.lane = lane
         self.chat = FakeChat(latency=0.1, thread=[SAID])
         if not has_status_line:
             self.chat.errors["set_status"] = [NO_STATUS] * 20
@@ -894,9 +897,11 @@ class World:
             Wire(self, process, self.chat),
             WiredModel(process, self.model),
             Wire(self, process, self.turns),
+            lane=self.lane,
         )
         before = asyncio.all_tasks()
-        turn = turn_of(ASKED) if is_fresh else left(attempts=attempts)
+        recorded = tuple(self.turns.messages.get(ASKED.key, ()))
+        turn = turn_of(ASKED) if is_fresh else left(attempts=attempts, messages=recorded)
         task = asyncio.create_task(responder.answer(turn, ASKED if is_fresh else None))
         death = asyncio.create_task(process.death.wait())
         within = None if dropped_after == inf else dropped_after
@@ -919,6 +924,7 @@ class World:
 
     async def check(self) -> None:
         await asyncio.gather(*self.sent, return_exceptions=True)
+        assert self.chat.streams == {}
         tags = [message["metadata"]["event_payload"] for message in self.chat.messages.values()]
         assert join(self.chat.screen).split() in [text.split() for text in self.texts]
         assert sorted(tag["part"] for tag in tags) == list(range(len(tags)))
@@ -978,12 +984,13 @@ def in_virtual_time(playing: Callable[[], Awaitable[T]]) -> T:
 
 
 @pytest.mark.parametrize("has_status_line", [True, False], ids=["status", "reaction"])
+@pytest.mark.parametrize("lane", ["edit", "native"])
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_process_that_is_killed_at_any_step_leaves_one_whole_answer(
-    name: str, has_status_line: bool
+    name: str, lane: Lane, has_status_line: bool
 ) -> None:
     def world() -> World:
-        return World(*SCRIPTS[name], has_status_line=has_status_line)
+        return World(*SCRIPTS[name], has_status_line=has_status_line, lane=lane)
 
     async def lives() -> int:
         return await world().live(None)
@@ -1000,16 +1007,17 @@ def test_process_that_is_killed_at_any_step_leaves_one_whole_answer(
 @given(
     name=st.sampled_from(sorted(SCRIPTS)),
     has_status_line=st.booleans(),
+    lane=st.sampled_from(["edit", "native"]),
     after=st.lists(st.floats(0.0, 7.0), min_size=1, max_size=3),
 )
 @settings(max_examples=150, deadline=None)
 def test_turn_that_is_taken_from_one_process_after_the_other_stands_once(
-    name: str, has_status_line: bool, after: list[float]
+    name: str, has_status_line: bool, lane: Lane, after: list[float]
 ) -> None:
     """Each is told to drop it, in the middle of whatever it does: in its last edit, say."""
 
     async def playing() -> None:
-        world = World(*SCRIPTS[name], has_status_line=has_status_line)
+        world = World(*SCRIPTS[name], has_status_line=has_status_line, lane=lane)
         for seconds in after:
             if not world.turns.finished:
                 await world.live(None, dropped_after=seconds)
@@ -1021,6 +1029,7 @@ def test_turn_that_is_taken_from_one_process_after_the_other_stands_once(
 @given(
     name=st.sampled_from(sorted(SCRIPTS)),
     has_status_line=st.booleans(),
+    lane=st.sampled_from(["edit", "native"]),
     deaths=st.lists(
         st.tuples(st.integers(1, 90), st.sampled_from([0.3, 1.0, 3.0])),
         min_size=2,
@@ -1028,7 +1037,9 @@ def test_turn_that_is_taken_from_one_process_after_the_other_stands_once(
     ),
     faults=st.lists(
         st.tuples(
-            st.sampled_from(["post", "update", "delete", "find_reply", "thread"]),
+            st.sampled_from(
+                ["post", "update", "delete", "find_reply", "thread", "start", "append", "stop"]
+            ),
             st.sampled_from([DOWN, LOST, RateLimited("Slack", 3.0), None]),
         ),
         max_size=4,
@@ -1038,21 +1049,40 @@ def test_turn_that_is_taken_from_one_process_after_the_other_stands_once(
 @example(  # the first one's post lands behind the second one's
     name="long, then short",
     has_status_line=False,
+    lane="edit",
     deaths=[(14, 0.3), (29, 0.3)],
     faults=[("update", RateLimited("Slack", 3.0))],
     slow_posts=[6.0],
+)
+@example(  # a stream is stopped to be edited, and its process dies before the edit
+    name="long",
+    has_status_line=False,
+    lane="native",
+    deaths=[(72, 0.3), (76, 0.3)],
+    faults=[],
+    slow_posts=[2.0],
+)
+@example(  # the first one's stream lands late, before those of the second
+    name="long",
+    has_status_line=False,
+    lane="native",
+    deaths=[(16, 0.3), (52, 0.3)],
+    faults=[],
+    slow_posts=[2.0],
 )
 @settings(max_examples=300, deadline=None)
 def test_processes_that_are_killed_one_after_the_other_leave_one_whole_answer(
     name: str,
     has_status_line: bool,
+    lane: Lane,
     deaths: list[tuple[int, float]],
     faults: list[tuple[str, Exception | None]],
     slow_posts: list[float],
 ) -> None:
     async def playing() -> None:
-        world = World(*SCRIPTS[name], has_status_line=has_status_line)
+        world = World(*SCRIPTS[name], has_status_line=has_status_line, lane=lane)
         world.chat.latencies["post"] = slow_posts
+        world.chat.latencies["start"] = list(slow_posts)
         for method, error in faults:
             world.chat.errors.setdefault(method, []).append(error)
         await play(world, [at for at, _ in deaths], [pause for _, pause in deaths])

@@ -385,6 +385,13 @@ def test_a_whole_minute_may_be_spent_at_once_where_nothing_is_said() -> None:
     assert read(SOCKET, SLACK_BURST=" ").slack_burst == 1.0
 
 
+@pytest.mark.parametrize("lane", ["edit", "native", "auto"])
+def test_how_answers_grow_is_the_operators_choice(lane: str) -> None:
+    assert read(SOCKET, SLACK_STREAMING=lane.upper()).slack_streaming == lane
+    assert read(SOCKET).slack_streaming == "edit"
+    assert named(SOCKET, SLACK_STREAMING="fast") == ["SLACK_STREAMING"]
+
+
 # -- prices
 
 

@@ -184,6 +184,19 @@ async def test_check_live_tries_a_channel_and_cleans_up(tmp_path: Path) -> None:
         assert status == 0, said
         assert [line for line in said.splitlines() if "Live, metadata: reads back" in line]
         assert [line for line in said.splitlines() if "Live, pings: none" in line]
+        assert "Live, native stream: begins, grows, ends, is found and edited" in said
+        assert slack.screen("general") == []
+
+
+async def test_check_live_says_where_only_edits_fit(tmp_path: Path) -> None:
+    async with local_servers() as (slack, model):
+        slack.faults.add("chat.startStream", Fault.error("feature_not_enabled"))
+        status, said = await check(
+            slack, tmp_path, "--live", "C0GENERAL", OPENAI_BASE_URL=model.base_url
+        )
+
+        assert status == 0, said
+        assert "native stream: refused (feature_not_enabled), so replies are edited" in said
         assert slack.screen("general") == []
 
 

@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import slack as slack_edge
 from bot.draft import Part
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
-from bot.messages import Identity, TurnKey
+from bot.messages import Identity, Question, TurnKey
 from bot.playground.slack import Fault, LocalSlack
 from bot.playground.slack.limits import Limits
 from bot.slack import (
@@ -26,7 +26,8 @@ from bot.slack import (
     proxy_for,
     socket_url,
 )
-from bot.views import reply_message
+from bot.standing import UNMARKED
+from bot.views import notice_message, reply_message, stream_end
 
 BOT = Identity(
     team="T0LOCAL", user="U0BOT", bot_id="B0BOT", name="bot", url="https://local.slack.com/"
@@ -639,3 +640,54 @@ async def test_names_that_are_slow_to_come_do_not_hold_the_answer_up(
 
     assert len(names) == 1
     assert asyncio.get_running_loop().time() - began < 5
+
+
+# -- streams
+
+
+async def stream_begun(slack: LocalSlack, chat: SlackChat, words: str) -> tuple[TurnKey, str]:
+    """A question in #general, and a stream in its thread."""
+    general = slack.workspace.channel("general").id
+    ts = await slack.say(general, "Ana", "why?")
+    asked = Question("T0LOCAL", general, ts, ts, slack.person("Ana").id, "why?")
+    return asked.key, await chat.start_stream(asked, words)
+
+
+async def test_stream_begins_grows_and_ends_as_a_part_of_its_turn(
+    slack: LocalSlack, chat: SlackChat
+) -> None:
+    turn, ts = await stream_begun(slack, chat, "It is ")
+    await chat.append_stream(turn.channel, ts, "**salty** ")
+    end = stream_end(part("It is **salty** and wide.", turn), "and wide.")
+    await chat.stop_stream(turn.channel, ts, end)
+
+    assert slack.screen(turn.channel, turn.ts) == ["It is **salty** and wide."]
+    assert await chat.find_reply(turn.channel, turn.ts, turn) == {ts: 0}
+
+
+async def test_stream_that_nobody_ended_is_found_where_it_is_looked_for(
+    slack: LocalSlack, chat: SlackChat
+) -> None:
+    turn, ts = await stream_begun(slack, chat, "It is ")
+    await chat.post(turn.channel, turn.ts, notice_message("I am being restarted."))
+
+    assert await chat.find_reply(turn.channel, turn.ts, turn) == {}
+    found = await chat.find_reply(turn.channel, turn.ts, turn, with_streams=True)
+    assert found == {ts: UNMARKED}
+    slack.workspace.rich_text_blocks = True
+    assert await chat.find_reply(turn.channel, turn.ts, turn, with_streams=True) == found
+
+
+@pytest.mark.parametrize(
+    "code", ["message_not_in_streaming_state", "stopped_by_user", "msg_too_long"]
+)
+async def test_what_slack_says_of_a_stream_is_told_by_its_code(
+    slack: LocalSlack, chat: SlackChat, code: str
+) -> None:
+    turn, ts = await stream_begun(slack, chat, "It is ")
+    slack.faults.add("chat.appendStream", Fault.error(code))
+
+    with pytest.raises(SlackRefused) as refused:
+        await chat.append_stream(turn.channel, ts, "salty")
+
+    assert refused.value.code == code

@@ -157,6 +157,7 @@ class Scene:
             "text": text,
             "edited": "edited" in message,
             "deleted": message.get("subtype") == TOMBSTONE,
+            "streaming": (channel.id, ts) in self._workspace.streams,
             "reader": message.get("reader"),
             "broadcast": message.get("subtype") == BROADCAST,
             "reactions": list(_reactions(message)),

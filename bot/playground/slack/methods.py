@@ -107,6 +107,7 @@ def update(workspace: Workspace, args: Args) -> Answer:
 def delete(workspace: Workspace, args: Args) -> Answer:
     channel = readable(workspace, args.text("channel"))
     message = own(channel, args.text("ts"), error="cant_delete_message")
+    workspace.streams.pop((channel.id, message["ts"]), None)
     workspace.remove(channel, message["ts"])
     return {"ok": True, "channel": channel.id, "ts": message["ts"]}
 

@@ -307,6 +307,8 @@ class Screen(ABC):
         where, who = self.workspace.channel(channel), self.person(user)
         streaming = [ts for place, ts in self.workspace.streams if place == where.id]
         in_thread = [ts for ts in streaming if where.messages[ts].get("thread_ts") == thread_ts]
+        for ts in in_thread:
+            self.workspace.streams[where.id, ts].is_stopped = True
         return await self.deliver(
             {
                 "type": "agent_session_stopped",

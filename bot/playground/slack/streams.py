@@ -42,6 +42,8 @@ def start_stream(workspace: Workspace, args: Args) -> Answer:
 
 def append_stream(workspace: Workspace, args: Args) -> Answer:
     channel, message, stream = _running(workspace, args)
+    if stream.is_stopped:
+        raise ApiError("stopped_by_user")
     if not args.text("markdown_text") and "chunks" not in args:
         raise ApiError("no_text")
     blocks = _streamed(stream, message.get("blocks", []), args)

@@ -90,6 +90,7 @@ class Streaming:
 
     until: float  # seconds of the server's clock
     mode: str = ""  # the argument that brings its text, once there was any
+    is_stopped: bool = False  # by a person: it takes no more text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,7 @@ export class MessageRow {
     this.edited.hidden = !message.edited || message.deleted;
     this.node.classList.toggle("ephemeral", message.reader != null);
     this.node.classList.toggle("deleted", message.deleted);
+    this.node.classList.toggle("streaming", message.streaming);
     const body = `${message.deleted} ${message.html}`;
     if (!this.isEditing) this.#draw("body", body, () => this.#drawBody());
     this.#draw("reactions", JSON.stringify(message.reactions), () => this.#drawReactions());

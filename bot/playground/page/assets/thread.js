@@ -90,7 +90,10 @@ function showTitle() {
 function showChange({ channel, ts, thread_ts: threadTs }) {
   if (channel !== view.channel || (ts !== view.thread && threadTs !== view.thread)) return;
   if (!shown().length) look({ thread: null });
-  else if (view.thread) list.show(shown());
+  else if (view.thread) {
+    list.show(shown());
+    showStatus();
+  }
 }
 
 function shown() {
@@ -118,7 +121,7 @@ function stop() {
 /** "Bot is writing...", its dots moving, and below it in turn what the app says it does. */
 function showStatus() {
   const line = byId("status-line");
-  const status = statusOf(view.channel, view.thread);
+  const status = statusOf(view.channel, view.thread) ?? streaming();
   clearInterval(turning);
   line.hidden = !status;
   if (!status) return;
@@ -128,6 +131,12 @@ function showStatus() {
   const words = `${state.bot.name} ${status.text.replace(/[.…]+$/, "")}`;
   byId("status-words").replaceChildren(words, dots, loading);
   turn(loading, status.loading);
+}
+
+/** Beside a message that the app streams, Slack shows its control too. */
+function streaming() {
+  const isGrowing = shown().some((message) => message.streaming);
+  return isGrowing ? { text: "is streaming its answer", loading: [] } : undefined;
 }
 
 function turn(place, words) {
