@@ -63,11 +63,13 @@ class Rules:
         is_direct = channel.startswith("D")
         return None if is_direct or not self.channels or channel in self.channels else NOT_HERE
 
-    def welcome(self, person: Person) -> bool:
+    def welcome(self, user: str, person: Person) -> bool:
         """Whether somebody who is that may ask at all."""
-        return not (
-            (person.is_guest and not self.guests) or (person.is_external and not self.strangers)
+        is_listed = not self.users or user in self.users
+        is_barred = (person.is_guest and not self.guests) or (
+            person.is_external and not self.strangers
         )
+        return is_listed and not is_barred
 
 
 class Asked(Protocol):
@@ -151,7 +153,7 @@ class Admission:
     async def why_not_there(self, team: str, user: str, channel: str) -> str | None:
         """Why that person may not ask about what is said in a channel, wherever it is answered."""
         settings = await self._settings(team, channel)
-        return self._unwelcome_there(user, channel, settings)
+        return self._unwelcome_there(user, channel, settings) or await self._stranger(user)
 
     async def _settings(self, team: str, channel: str) -> ChannelSettings:
         """As they are now, not as they were when the question came."""
@@ -167,20 +169,20 @@ class Admission:
 
     async def _unwelcome(self, turn: Turn, settings: ChannelSettings) -> str | None:
         reason = self._unwelcome_there(turn.user, turn.key.channel, settings)
-        return reason or await self._stranger(turn)
+        return reason or await self._stranger(turn.user)
 
     def _unwelcome_there(self, user: str, channel: str, settings: ChannelSettings) -> str | None:
         if reason := self._rules.why_not(user, channel):
             return reason
         return None if settings.is_allowed else SWITCHED_OFF
 
-    async def _stranger(self, turn: Turn) -> str | None:
+    async def _stranger(self, user: str) -> str | None:
         if self._rules.guests and self._rules.strangers:
             return None
         try:
-            person = await read_again(lambda: self._people.who(turn.user), lambda *_: None)
+            person = await read_again(lambda: self._people.who(user), lambda *_: None)
         except BotError as error:
-            event(log, "asker.unknown", level=logging.WARNING, user=turn.user, reason=error)
+            event(log, "asker.unknown", level=logging.WARNING, user=user, reason=error)
             raise
         if person.is_external and not self._rules.strangers:
             return NO_STRANGERS

@@ -335,7 +335,7 @@ def _whisper(chat: slack.SlackChat) -> Tell:
 
 def _may_ask(rules: Rules, people: People) -> Callable[[str], Awaitable[bool]]:
     async def may_ask(user: str) -> bool:
-        return rules.welcome(await people.who(user))
+        return rules.welcome(user, await people.who(user))
 
     return may_ask
 

@@ -485,3 +485,40 @@ async def test_what_was_told_is_not_told_again(scope: Scope) -> None:
     await house.errands.finished(within=1)
 
     assert (house.whispers, house.messages) == ([], {})
+
+
+# -- asked about what is said elsewhere
+
+
+@pytest.mark.parametrize(
+    ("person", "rules", "expected"),
+    [
+        (MEMBER, {}, None),
+        (Person("UANA", is_guest=True), {}, NO_GUESTS),
+        (Person("UANA", is_guest=True), {"guests": True}, None),
+        (Person("UANA", is_external=True), {}, NO_STRANGERS),
+        (MEMBER, {"channels": frozenset({"C2"})}, NOT_HERE),
+        (MEMBER, {"users": frozenset({"UBEN"})}, NOT_YOU),
+    ],
+)
+async def test_who_may_ask_about_a_message(
+    person: Person, rules: dict[str, Any], expected: str | None
+) -> None:
+    house = House(person)
+
+    assert await house.admission(**rules).why_not_there("T1", "UANA", "C1") == expected
+
+
+@pytest.mark.parametrize(
+    ("person", "rules", "is_welcome"),
+    [
+        (MEMBER, {}, True),
+        (MEMBER, {"users": frozenset({"UANA"})}, True),
+        (MEMBER, {"users": frozenset({"UBEN"})}, False),
+        (Person("UANA", is_guest=True), {"users": frozenset({"UANA"})}, False),
+        (Person("UANA", is_external=True), {}, False),
+        (Person("UANA", is_external=True), {"strangers": True}, True),
+    ],
+)
+def test_who_is_invited_to_ask(person: Person, rules: dict[str, Any], is_welcome: bool) -> None:
+    assert Rules(**rules).welcome("UANA", person) == is_welcome

@@ -244,7 +244,8 @@ async def test_channel_closed_meanwhile_answers_no_more_of_its_line(
 
     await set_up(stage, place, allowed="no")
     await stage.whole(first)  # what runs comes to its end
-    await is_refused(stage, ts)
+    await is_refused(stage, ts)  # which is logged before the person is told
+    await stage.slack.until(lambda: whispers(stage, place, ANA))
 
     assert stage.requests("too late") == []
     assert whispers(stage, place, ANA) == [SWITCHED_OFF]
