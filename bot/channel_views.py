@@ -245,7 +245,10 @@ def _what(change: Change) -> str:
     said = [
         f"{name} {_value(was)} → {_value(now)}" for name, (was, now) in pairs.items() if was != now
     ]
-    return ", ".join(said) or "instructions reworded"
+    sizes = {len(words) for words in (before.instructions, after.instructions)}
+    if before.instructions != after.instructions and len(sizes) == 1:
+        said.append("instructions reworded")
+    return ", ".join(said)
 
 
 # -- words

@@ -276,11 +276,13 @@ def test_changes_say_what_was_and_what_is() -> None:
     before = ChannelSettings(instructions="one", model="large")
     changes = [
         Change(NOON, "UADA", "C1", before, ChannelSettings(instructions="two", model="large")),
+        Change(NOON, "UCHLOE", "C1", before, ChannelSettings(instructions="two", model="other")),
         Change(NOON, "UBEN", "C1", AS_EVERYWHERE, before),
     ]
     text = read(views.settings_modal(here(settings=before, changes=changes)))
 
     assert "<@UADA>: instructions reworded" in text
+    assert "<@UCHLOE>: model large → other, instructions reworded" in text
     assert "<@UBEN>: instructions as everywhere → of 3 characters, model as everywhere → large" in (
         text
     )
