@@ -76,6 +76,11 @@ class Asked(Protocol):
     async def asked_before(self, turn: Turn, *, within: timedelta, most: int) -> list[datetime]:
         """When the person asked just before this question, the newest first."""
 
+    async def asked_lately(
+        self, team: str, user: str, *, since: datetime, most: int
+    ) -> list[datetime]:
+        """When somebody asked since then, the newest first."""
+
 
 class Budgets(Protocol):
     async def uses(self, team: str, channel: str, user: str, *, now: datetime) -> list[Use]:
@@ -154,6 +159,20 @@ class Admission:
         """Why that person may not ask about what is said in a channel, wherever it is answered."""
         settings = await self._settings(team, channel)
         return self._unwelcome_there(user, channel, settings) or await self._stranger(user)
+
+    async def why_not_now(self, team: str, user: str, channel: str) -> str | None:
+        """What would be said to a question of that person, answered in that channel, if it came
+        now: whether they ask too fast, or a limit is reached. Nothing is counted by it."""
+        now = datetime.now(UTC)
+        if most := self._rules.per_minute:
+            lately = await until_recorded(
+                lambda: self._asked.asked_lately(team, user, since=now - MINUTE, most=most)
+            )
+            if len(lately) >= most:
+                return too_fast(most, wait=lately[-1] + MINUTE - now)
+        uses = await until_recorded(lambda: self._budgets.uses(team, channel, user, now=now))
+        over = budgets.spent(uses)
+        return budgets.refusal(over, now) if over else None
 
     async def _settings(self, team: str, channel: str) -> ChannelSettings:
         """As they are now, not as they were when the question came."""

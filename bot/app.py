@@ -113,6 +113,7 @@ def bolt_app(
         signing_secret=signing_secret or "",
         process_before_response=True,
         raise_error_for_unhandled_request=True,
+        ignoring_self_events_enabled=False,  # a question that the bot posted may be deleted
         attaching_conversation_kwargs_enabled=False,  # each `say` in a DM would read the thread
         logger=bolt_log,
     )

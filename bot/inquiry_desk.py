@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 # Seconds for looking at the message before the form is opened; Slack gives 3 for both.
 LOOKED_WITHIN = 1.2
 
+# In place of the channel of somebody's direct messages, before it is known.
+DIRECT = "D"
+
 
 class Chat(Protocol):
     """But for `known_name` every call may raise `Transient` or `SlackRefused`."""
@@ -61,14 +64,17 @@ class InquiryDesk:
         seal: Seal,
         accept: Callable[[Question], Awaitable[bool]],
         why_not: Callable[[str, str, str], Awaitable[str | None]],
+        why_not_now: Callable[[str, str, str], Awaitable[str | None]],
     ) -> None:
-        """``why_not`` tells, of team, person and channel, why nothing there may be asked about."""
+        """Both tell of team, person and channel: ``why_not`` why nothing there may be asked about,
+        ``why_not_now`` why nothing is to be answered there at this moment."""
         self._bot = bot
         self._chat = chat
         self._surfaces = surfaces
         self._seal = seal
         self._accept = accept
         self._why_not = why_not
+        self._why_not_now = why_not_now
 
     async def open(self, shortcut: Shortcut) -> None:
         """:raises BotError: the form could not be shown."""
@@ -98,7 +104,7 @@ class InquiryDesk:
 
     async def _ask(self, user: str, wish: Wish, subject: Subject) -> Json | None:
         """Returns when the question is written down: Slack tells of it but once."""
-        if reason := await self._why_not(self._bot.team, user, subject.place.channel):
+        if reason := await self._refusal(user, wish, subject.place.channel):
             return inquiry_views.notice_modal(reason)
         try:
             question = await self._posted(user, wish, subject)
@@ -115,6 +121,13 @@ class InquiryDesk:
             return None
         link = await self._link(question.channel, question.ts)
         return inquiry_views.notice_modal(inquiry_views.IN_DIRECT_MESSAGES, link)
+
+    async def _refusal(self, user: str, wish: Wish, channel: str) -> str | None:
+        """Why there will be no answer: known before anything is posted in the person's place."""
+        answered_in = channel if wish.where == "thread" else DIRECT
+        return await self._why_not(self._bot.team, user, channel) or await self._why_not_now(
+            self._bot.team, user, answered_in
+        )
 
     async def _posted(self, user: str, wish: Wish, subject: Subject) -> Question:
         if wish.where == "thread":

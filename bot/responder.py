@@ -96,7 +96,7 @@ class Responder:
     ) -> None:
         self._bot = bot
         self._chat = chat
-        self._threads = Threads(bot, chat)
+        self._threads = Threads(bot, chat, admission.why_not_there)
         self._writer = writer
         self._turns = turns
         self._admission = admission

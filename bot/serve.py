@@ -296,6 +296,7 @@ async def _start(
         seal=Seal(settings.slack_bot_token),
         accept=titles.accept,
         why_not=admission.why_not_there,
+        why_not_now=admission.why_not_now,
     )
     desk = _desk(settings, identity, store, chat, surfaces, people, errands, controls, inquiries)
     intake = Intake(

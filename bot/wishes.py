@@ -11,7 +11,7 @@ from typing import Any, Literal
 from bot.control_views import CONTINUE, RETRY, STOP
 from bot.files import files_of
 from bot.gate import is_id, is_spoken_by_a_person, is_tombstone, is_ts, text_of
-from bot.history import reply_tag
+from bot.history import is_own, reply_tag
 from bot.interactions import Press
 from bot.messages import Identity, Question, TurnKey
 
@@ -139,7 +139,9 @@ def _edit(message: Mapping[str, Any], event: Mapping[str, Any], bot: Identity) -
 
 def _deletion(event: Mapping[str, Any], ts: object, bot: Identity) -> Deletion | None:
     channel = event.get("channel")
-    if not (is_id(channel) and is_ts(ts)) or _mapping(event.get("previous_message")).get("bot_id"):
+    before = _mapping(event.get("previous_message"))
+    is_foreign = before.get("bot_id") and not is_own(before, bot)  # the bot posts questions as well
+    if not (is_id(channel) and is_ts(ts)) or is_foreign:
         return None
     return Deletion(TurnKey(bot.team, channel, ts))
 

@@ -112,6 +112,9 @@ class Admission(Protocol):
         :raises BotError: it may not, as the thread is to say.
         """
 
+    async def why_not_there(self, team: str, user: str, channel: str) -> str | None:
+        """Why that person may not ask about what is said in a channel."""
+
 
 class Begun(Protocol):
     async def begin(self, turn: Turn, record: UsageRecord) -> None:
@@ -191,7 +194,7 @@ class Writer:
     ) -> None:
         self._bot = bot
         self._chat = chat
-        self._threads = Threads(bot, chat)
+        self._threads = Threads(bot, chat, admission.why_not_there)
         self._models = models
         self._channels = channels
         self._offer = offer

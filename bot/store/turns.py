@@ -96,6 +96,13 @@ class Turns:
             since = turn.accepted_at - within
             return await self._lately(connection, turn.key.team, turn.user, since, most, turn)
 
+    async def asked_lately(
+        self, team: str, user: str, *, since: datetime, most: int
+    ) -> list[datetime]:
+        """When somebody asked since then, the newest first, as `_lately` does."""
+        async with transaction(self._engine) as connection:
+            return await self._lately(connection, team, user, since, most)
+
     async def mine(self, key: TurnKey) -> Turn | None:
         """That turn, if it is this process's and unfinished."""
         async with transaction(self._engine) as connection:

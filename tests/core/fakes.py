@@ -456,6 +456,9 @@ class FakeAdmission:
         if self._errors and (error := self._errors.pop(0)):
             raise error
 
+    async def why_not_there(self, team: str, user: str, channel: str) -> str | None:
+        return None
+
 
 class FakeChannels:
     """What is set for channels, by id; of others nothing."""

@@ -74,6 +74,12 @@ class House:
         assert within == timedelta(minutes=1)
         return [at for at in self.before if at > turn.accepted_at - within][:most]
 
+    async def asked_lately(
+        self, team: str, user: str, *, since: datetime, most: int
+    ) -> list[datetime]:
+        assert (team, user) == ("T1", "UANA")
+        return [at for at in self.before if at > since][:most]
+
     async def uses(self, team: str, channel: str, user: str, *, now: datetime) -> list[Use]:
         self._fail("uses")
         assert (team, user) == ("T1", "UANA")
@@ -507,6 +513,19 @@ async def test_who_may_ask_about_a_message(
     house = House(person)
 
     assert await house.admission(**rules).why_not_there("T1", "UANA", "C1") == expected
+
+
+async def test_question_that_would_be_refused_is_known_before_it_is_there() -> None:
+    fast, poor, fine = House(MEMBER), House(MEMBER, uses=[Use(CHANNEL, "C1", 20 * DOLLAR)]), House()
+    fast.before = [datetime.now(UTC) - timedelta(seconds=30)] * 3
+
+    async def why_not(house: House) -> str | None:
+        return await house.admission(per_minute=3).why_not_now("T1", "UANA", "C1")
+
+    assert "I take 3 questions a minute from one person" in (await why_not(fast) or "")
+    assert "$20" in (await why_not(poor) or "")
+    assert await why_not(fine) is None
+    assert (fast.whispers, poor.whispers) == ([], [])
 
 
 @pytest.mark.parametrize(

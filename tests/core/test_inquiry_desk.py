@@ -8,7 +8,7 @@ import pytest
 from bot import inquiry_views as views
 from bot.errors import RateLimited, SlackRefused, Unavailable
 from bot.inquiry import Place, Subject, public_message
-from bot.inquiry_desk import LOOKED_WITHIN, InquiryDesk
+from bot.inquiry_desk import DIRECT, LOOKED_WITHIN, InquiryDesk
 from bot.interactions import Shortcut, Submission, Unfit
 from bot.messages import Question
 from bot.seal import Seal
@@ -27,10 +27,15 @@ class Office:
         self.posted: list[tuple[str, str, dict[str, Any]]] = []
         self.accepted: list[Question] = []
         self.closed: str | None = None  # why nothing of the channel may be asked about
+        self.used_up: dict[str, str] = {}  # by channel: why nothing is answered there now
 
     async def why_not(self, team: str, user: str, channel: str) -> str | None:
         assert (team, user, channel) == (BOT.team, "UANA", "C1")
         return self.closed
+
+    async def why_not_now(self, team: str, user: str, channel: str) -> str | None:
+        assert (team, user) == (BOT.team, "UANA")
+        return self.used_up.get(channel)
 
     async def look_at(self, channel: str, ts: str) -> None:
         await self._call("look_at")
@@ -77,6 +82,7 @@ def desk(office: Office) -> InquiryDesk:
         seal=Seal("secret"),
         accept=office.accept,
         why_not=office.why_not,
+        why_not_now=office.why_not_now,
     )
 
 
@@ -131,6 +137,28 @@ async def test_form_that_was_open_when_the_bot_was_switched_off_asks_nothing() -
     assert view
     assert view["blocks"][0]["text"]["text"] == office.closed
     assert (office.posted, office.accepted) == ([], [])
+
+
+@pytest.mark.parametrize(("where", "channel"), [("thread", "C1"), ("direct", DIRECT)])
+async def test_beyond_a_limit_nothing_is_posted_in_the_person_s_place(
+    where: str, channel: str
+) -> None:
+    office = Office()
+    office.used_up[channel] = "No more this month."
+
+    said = await sent(office, question="Is it?", where=where)
+
+    assert said == "No more this month."
+    assert (office.posted, office.accepted) == ([], [])
+
+
+async def test_limit_of_the_channel_keeps_nobody_from_asking_privately() -> None:
+    office = Office()
+    office.used_up["C1"] = "No more this month."
+
+    await sent(office, question="Is it?", where="direct")
+
+    assert len(office.accepted) == 1
 
 
 async def test_private_question_begins_a_thread_of_the_direct_messages() -> None:

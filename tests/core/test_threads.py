@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bot.errors import SlackRefused, Unavailable
+from bot.errors import AskerUnknown, SlackRefused, Unavailable
 from bot.inquiry import ALONE, Place, Subject, private_message, public_message
 from bot.threads import Threads
 from tests.core.fakes import BOT
@@ -19,6 +19,15 @@ class Rooms:
         self.threads = threads
         self.read: list[tuple[str, str]] = []
         self.error: Exception = SlackRefused("conversations.replies", "not_in_channel")
+        self.closed: str | None = None
+        self.unknown: Exception | None = None
+
+    async def why_not_there(self, team: str, user: str, channel: str) -> str | None:
+        assert (team, user) == (BOT.team, "UANA")
+        assert channel in {"C1", "D1"}
+        if self.unknown:
+            raise self.unknown
+        return self.closed
 
     async def thread(self, channel: str, thread_ts: str) -> list[dict[str, Any]]:
         self.read.append((channel, thread_ts))
@@ -37,7 +46,7 @@ def asked(ts: str, place: Place = ABOUT, **subject: Any) -> dict[str, Any]:
 
 
 async def texts(rooms: Rooms, channel: str = "D1", thread_ts: str = "5.0") -> list[str]:
-    thread = await Threads(BOT, rooms).read(channel, thread_ts)
+    thread = await Threads(BOT, rooms, rooms.why_not_there).read(channel, thread_ts)
     return [message["text"] for message in thread]
 
 
@@ -60,6 +69,29 @@ async def test_what_was_written_there_since_is_not_read() -> None:
     rooms = Rooms(C1=[said("4.999999", "Before."), *late], D1=[asked("5.0"), said("9.0", "So?")])
 
     assert await texts(rooms) == ["Before.", "Nonsense.", "why?", "So?"]
+
+
+async def test_what_was_reworded_there_since_is_not_read() -> None:
+    reworded = said("1.0", "Secret, since.") | {"edited": {"user": "UBEN", "ts": "5.000001"}}
+    before = said("2.0", "B!") | {"edited": {"user": "UBEN", "ts": "3.0"}}
+    rooms = Rooms(C1=[reworded, before], D1=[asked("5.0")])
+
+    assert await texts(rooms) == ["B!", "why?"]
+
+
+async def test_where_the_person_may_ask_no_more_the_quote_is_all_that_is_known() -> None:
+    rooms = Rooms(C1=[said("1.0", "A.")], D1=[asked("5.0")])
+    rooms.closed = "I am switched off in this channel."
+
+    assert await texts(rooms) == [f"why?\n\n{ALONE}"]
+    assert rooms.read == [("D1", "5.0")]
+
+
+async def test_where_nobody_knows_who_asks_the_quote_is_all_that_is_known() -> None:
+    rooms = Rooms(C1=[said("1.0", "A.")], D1=[asked("5.0")])
+    rooms.unknown = AskerUnknown()
+
+    assert await texts(rooms) == [f"why?\n\n{ALONE}"]
 
 
 async def test_where_it_cannot_be_read_the_quote_is_all_that_is_known() -> None:

@@ -104,6 +104,20 @@ def test_deleted_message_is_told() -> None:
     assert found == Deletion(TurnKey("T1", "D1", ASKED.ts))
 
 
+def test_deleted_message_of_the_bot_is_told_as_it_may_have_asked_in_somebody_s_place() -> None:
+    own = {**MESSAGE, "user": BOT.user, "bot_id": BOT.bot_id}
+
+    found = wish(
+        type="message",
+        subtype="message_deleted",
+        channel="D1",
+        deleted_ts=ASKED.ts,
+        previous_message=own,
+    )
+
+    assert found == Deletion(TurnKey("T1", "D1", ASKED.ts))
+
+
 def test_message_with_replies_leaves_a_tombstone_which_says_the_same() -> None:
     tombstone = {"subtype": "tombstone", "user": "USLACKBOT", "ts": ASKED.ts, "text": "Deleted."}
 
@@ -116,7 +130,7 @@ def test_message_with_replies_leaves_a_tombstone_which_says_the_same() -> None:
         {"deleted_ts": None},
         {"deleted_ts": "1700000000.000100:evil"},
         {"channel": "general"},
-        {"previous_message": {**MESSAGE, "bot_id": "B1"}},
+        {"previous_message": {**MESSAGE, "bot_id": "BOTHER"}},
     ],
 )
 def test_deletion_that_concerns_no_question_is_none(values: dict[str, Any]) -> None:

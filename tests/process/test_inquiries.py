@@ -136,6 +136,20 @@ async def test_answer_in_the_thread_is_the_asker_s_to_stop_and_to_have_anew(stag
     await stage.whole(root)
 
 
+async def test_deleting_the_question_in_the_thread_stops_its_answer(stage: Stage) -> None:
+    channel, (root,) = await among(stage, "Long story.")
+    view = await form(stage, channel, root)
+    await send(stage, view, words=f"delete me {SLOW}", where="thread")
+    await stage.slack.until(lambda: stoppable(stage, root))
+
+    asked = stage.thread(root)[-2]["ts"]
+    stage.slack.workspace.subscribe_channel_messages = True
+    await stage.slack.delete(channel, asked)
+    text = await stage.whole(root)
+
+    assert text.endswith("\nThe question was deleted, so this answer ends here.")
+
+
 async def test_later_questions_in_the_thread_know_what_was_asked(stage: Stage) -> None:
     channel, (root,) = await among(stage, "The door is red.")
     view = await form(stage, channel, root)
@@ -200,13 +214,14 @@ async def test_follow_up_knows_the_thread_as_it_was_when_it_was_asked(stage: Sta
     stage.places[asked] = stage.slack.dm("Ana")
     await stage.whole(asked)
     await stage.slack.say(channel, "Ben", "Third, when Ana was gone.", thread_ts=root)
+    await stage.slack.edit(channel, root, "First, reworded when Ana was gone.")
 
     await stage.say("[[say Two.]] how many were there?", in_thread=asked)
     await stage.whole(asked, count=2)
 
     body = str(stage.requests("how many were there?")[-1].body)
     assert "Ben: Second." in body
-    assert "Third, when Ana was gone." not in body
+    assert "when Ana was gone" not in body
 
 
 async def test_where_the_bot_is_no_member_it_answers_about_the_message_alone(
@@ -378,6 +393,25 @@ async def test_message_too_long_for_a_form_is_quoted_in_part(stage: Stage) -> No
 
     assert len(view["private_metadata"]) <= 3_000
     assert (await stage.whole(root)).endswith("Marks.")
+
+
+async def test_who_asks_too_fast_reads_so_in_the_form_and_nothing_is_posted(
+    tmp_path: Path,
+) -> None:
+    async with (
+        local_servers() as (slack, model),
+        running(slack, model.base_url, folder=tmp_path, QUESTIONS_PER_MINUTE="1") as bot,
+    ):
+        stage = Stage(slack, model, bot)
+        channel, (root,) = await among(stage, "Again and again.")
+        await send(stage, await form(stage, channel, root), words="[[say A.]] once", where="thread")
+        await stage.whole(root)
+        view = await form(stage, channel, root)
+        await send(stage, view, words="and twice", where="thread")
+
+        await slack.until(lambda: "one question a minute" in text_in(stage.slack.modals("Ana")[-1]))
+        assert len(stage.thread(root)) == 2
+        assert stage.requests("and twice") == []
 
 
 # -- processes come and go

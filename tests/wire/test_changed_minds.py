@@ -345,6 +345,9 @@ async def test_what_is_asked_for_again_counts_as_a_question(store: Store) -> Non
     assert (refused.value.most, refused.value.first_at) == (5, second.accepted_at)
     fourth = await accepted(store, asked(4))
     assert len(await store.turns.asked_before(fourth, within=MINUTE, most=10)) == 6
+    since = datetime.now(UTC) - MINUTE
+    lately = await store.turns.asked_lately("T1", "UANA", since=since, most=10)
+    assert (len(lately), lately[0]) == (7, fourth.accepted_at)
     assert await press(store, third, most=5, by="UADA")  # an admin, who has asked nothing yet
 
 
