@@ -22,6 +22,8 @@ MINUTES = 8.0
 def main(words: Sequence[str]) -> int:
     options = _parser().parse_args(words)
     databases = get_args(Database) if options.database == "both" else (options.database,)
+    if options.logs:  # a run of minutes is not to be lost for a folder that cannot be had
+        options.logs.mkdir(parents=True, exist_ok=True)
     seconds = 60 * (options.minutes or _minutes(options.questions, len(databases)))
     plans = [
         plan(options.seed, database, seconds=seconds, streaming=options.streaming)
@@ -34,7 +36,7 @@ def main(words: Sequence[str]) -> int:
         print("\n".join(report.lines(run, verdict)), end="\n\n", flush=True)
         is_met &= not verdict.offences and run.settled_in is not None and not run.stragglers
         if options.logs:
-            _leave(Path(options.logs), run)
+            _leave(options.logs, run)
     print("Each question was answered once." if is_met else "This must not be.")
     return 0 if is_met else 1
 
@@ -60,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--streaming", choices=get_args(Streaming), default="edit", help="how answers grow"
     )
-    parser.add_argument("--logs", metavar="FOLDER", help="where to leave what the processes log")
+    parser.add_argument(
+        "--logs", type=Path, metavar="FOLDER", help="where to leave what the processes log"
+    )
     return parser
 
 
