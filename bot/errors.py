@@ -224,6 +224,26 @@ class AskerUnknown(BotError):
     )
 
 
+# Refusals by which a workspace, or the app in it, lacks what a call takes:
+# `not_subscribed...` is one of chat.startStream, `feature_not_enabled` comes where agents are off,
+# and the rest are common to all methods (docs.slack.dev/reference/methods). Any other is about one
+# channel, person or moment.
+LACKING = frozenset(
+    {
+        "access_denied",
+        "deprecated_endpoint",
+        "feature_not_enabled",
+        "method_deprecated",
+        "missing_scope",
+        "no_permission",
+        "not_allowed_token_type",
+        "not_subscribed_to_message_stream_stopped",
+        "team_access_not_granted",
+        "unknown_method",
+    }
+)
+
+
 class SlackRefused(BotError):
     """Slack answered with an error that trying again will not change, such as `missing_scope`."""
 

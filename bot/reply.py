@@ -10,14 +10,14 @@ from typing import Any, Protocol
 
 from bot import views
 from bot.draft import FIRST_WORDS, UNFINISHED, Draft, Offer, Part
-from bot.errors import BotError, RateLimited, ReplyGone, SlackRefused, Transient
+from bot.errors import LACKING, BotError, RateLimited, ReplyGone, SlackRefused, Transient
 from bot.logs import event
 from bot.messages import Question, TurnKey
 from bot.pacing import Call, Claim, Lane
 from bot.retries import until_it_lands
 from bot.sign import Sign, SignChat, Signs
 from bot.standing import UNMARKED, Standing
-from bot.stream import LACKING, OVER, STOPPED, Move, Stream, Streams
+from bot.stream import OVER, STOPPED, Move, Stream, Streams
 from bot.turnstile import Closed, Late, Turnstile
 
 log = logging.getLogger(__name__)

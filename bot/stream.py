@@ -17,25 +17,6 @@ OVER = "message_not_in_streaming_state"
 # And for "a person used the control that Slack shows beside it".
 STOPPED = "stopped_by_user"
 
-# Refusals to begin a stream by which a workspace, or the app in it, lacks what that takes:
-# `not_subscribed...` is one of chat.startStream, `feature_not_enabled` comes where agents are off,
-# and the rest are common to all methods (docs.slack.dev/reference/methods). Any other is about one
-# channel, person or moment.
-LACKING = frozenset(
-    {
-        "access_denied",
-        "deprecated_endpoint",
-        "feature_not_enabled",
-        "method_deprecated",
-        "missing_scope",
-        "no_permission",
-        "not_allowed_token_type",
-        "not_subscribed_to_message_stream_stopped",
-        "team_access_not_granted",
-        "unknown_method",
-    }
-)
-
 
 @dataclass(slots=True)
 class Streams:

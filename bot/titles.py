@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from bot.errands import Errands
-from bot.errors import SlackRefused, Transient
+from bot.errors import LACKING, SlackRefused, Transient
 from bot.logs import event
 from bot.messages import Question
 from bot.mrkdwn import from_mrkdwn, mentioned
@@ -52,8 +52,8 @@ class Titles:
             return
         try:
             await self._sessions.entitle(question.channel, question.thread_ts, title)
-        except SlackRefused as error:  # it goes without
-            self._is_lacking = True
+        except SlackRefused as error:  # it goes without; and so do others, where none can be had
+            self._is_lacking = error.code in LACKING
             event(log, "titles.refused", level=logging.WARNING, code=error.code)
         except Transient as error:
             event(log, "title.lost", reason=error)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from bot.blocks import Json, message, section
-from bot.errors import RateLimited, SlackRefused, Transient
+from bot.errors import LACKING, RateLimited, SlackRefused, Transient
 from bot.interactions import Opening
 from bot.logs import event
 from bot.retries import until_recorded
@@ -81,7 +81,7 @@ class Welcome:
         try:
             await self._surfaces.suggest(channel, prompts)
         except SlackRefused as error:  # a workspace without, or a scope is missing
-            self._has_prompts = False
+            self._has_prompts = error.code not in LACKING
             event(log, "prompts.refused", level=logging.WARNING, code=error.code)
         except Transient as error:  # they open it again
             event(log, "prompts.lost", reason=error)

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from bot.cut import join
 from bot.draft import FIRST_WORDS, STREAM_LIMIT, Draft
-from bot.errors import RateLimited, SlackRefused, StreamBroken, Unavailable
+from bot.errors import LACKING, RateLimited, SlackRefused, StreamBroken, Unavailable
 from bot.messages import Question, Turn
 from bot.pacing import Lane
 from bot.pings import neutralise
 from bot.responder import Responder
-from bot.stream import LACKING
 from tests.core.fakes import (
     LOST,
     USAGE,

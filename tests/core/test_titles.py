@@ -62,6 +62,12 @@ async def test_workspace_without_sessions_is_not_asked_again() -> None:
     assert sessions.calls == 1
 
 
+async def test_refusal_that_is_about_one_session_costs_only_its_name() -> None:
+    sessions = Sessions(SlackRefused("agents.sessions.rename", "thread_not_found"))
+
+    assert await named(sessions, question(), question(ts="2.0", thread_ts="2.0")) == {"2.0": "Hi."}
+
+
 async def test_name_that_was_lost_costs_only_itself() -> None:
     sessions = Sessions(Unavailable("Slack", "down"))
 

@@ -126,6 +126,16 @@ async def test_workspace_without_suggestions_is_not_asked_again() -> None:
     assert house.told == [GREETING]
 
 
+async def test_refusal_that_is_about_one_moment_costs_no_later_suggestions() -> None:
+    house = House(suggest=SlackRefused("assistant.threads.setSuggestedPrompts", "not_in_channel"))
+    door = welcome(house)
+
+    await door.open(ANA)
+    await door.open(ANA)
+
+    assert house.prompts == ["D1"]
+
+
 async def test_suggestions_that_were_lost_come_the_next_time() -> None:
     house = House(suggest=Unavailable("Slack", "down"))
     door = welcome(house)
