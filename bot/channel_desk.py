@@ -32,9 +32,9 @@ class Channels(Protocol):
     async def changes(self, team: str, channel: str, *, most: int) -> list[Change]: ...
 
     async def set(
-        self, team: str, channel: str, after: ChannelSettings, *, by: str, at: datetime
-    ) -> ChannelSettings:
-        """What was set before."""
+        self, team: str, channel: str, after: ChannelSettings, *, seen: str, by: str, at: datetime
+    ) -> bool:
+        """In place of the settings with that digest. False: somebody has set others meanwhile."""
 
 
 class Limits(Protocol):
@@ -114,9 +114,10 @@ class ChannelDesk:
         :raises Unfit: the form cannot be taken as it is.
         """
         settings = views.settings_from(submission.entered, self._offer)
-        return self._save(submission.user, submission.about, settings)
+        channel, _, seen = submission.about.partition(" ")
+        return self._save(submission.user, channel, settings, seen)
 
-    async def _save(self, user: str, channel: str, settings: ChannelSettings) -> Json:
+    async def _save(self, user: str, channel: str, settings: ChannelSettings, seen: str) -> Json:
         """:raises Unfit: a budget holds that could not be kept with that model."""
         if not is_channel(channel):
             return views.refused_modal(views.NONE_CHOSEN)
@@ -126,7 +127,11 @@ class ChannelDesk:
             limits = await self._limits.all(self._team)
             if problem := why_not_model(limits, channel, settings.model, self._prices):
                 raise Unfit(views.MODEL, problem)
-        await self._channels.set(self._team, channel, settings, by=user, at=datetime.now(UTC))
+        now = datetime.now(UTC)
+        if not await self._channels.set(self._team, channel, settings, seen=seen, by=user, at=now):
+            return views.settings_modal(
+                await self._here(channel), said=views.CHANGED_MEANWHILE, entered=settings
+            )
         event(
             log,
             "channel.set",

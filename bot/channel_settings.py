@@ -3,6 +3,8 @@
 Nothing here knows a database or Slack. Direct messages have no settings.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -34,6 +36,12 @@ class ChannelSettings:
     def as_json(self) -> dict[str, Any]:
         """Without what is as everywhere."""
         return {name: value for name, value in asdict(self).items() if value != _UNSET[name]}
+
+    @property
+    def digest(self) -> str:
+        """Tells these settings from others, wherever they are compared."""
+        said = json.dumps(self.as_json(), sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ChannelSettings":

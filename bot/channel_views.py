@@ -68,6 +68,10 @@ NOT_SHOWN = (
 )
 ADMINS_ONLY = "Only admins may choose a channel here; `/llm settings` works in your own channels."
 NONE_CHOSEN = "Choose a channel first, then open its settings."
+CHANGED_MEANWHILE = (
+    ":warning: Somebody changed these settings while you had them open (see the changes below), so "
+    "*nothing is saved yet*. Here is what you entered: *Save* puts it in the place of theirs."
+)
 SAVED = ":white_check_mark: Saved. It counts from the next answer on."
 
 MOST_CHANGES = 5
@@ -86,17 +90,18 @@ class Here:
     is_listed: bool = True  # the operator lets the bot answer there
 
 
-def settings_modal(here: Here, *, said: str = "") -> Json:
-    """The form; ``said`` is what has become of it."""
+def settings_modal(here: Here, *, said: str = "", entered: ChannelSettings | None = None) -> Json:
+    """The form, which knows what was set when it was shown; ``said`` is what has become of it, and
+    ``entered`` what stands in its fields instead of what is set."""
     blocks = [
         *([section(said), divider()] if said else []),
         section(f"*<#{here.channel}>*"),
         *_warnings(here),
-        *_form(here),
+        *_form(here.offer, entered or here.settings),
         *_changes(here.changes),
     ]
     view = modal("Channel settings", blocks, callback_id=SETTINGS, submit="Save")
-    return view | {"private_metadata": here.channel}
+    return view | {"private_metadata": f"{here.channel} {here.settings.digest}"}
 
 
 def refused_modal(sentence: str) -> Json:
@@ -163,8 +168,7 @@ def settings_from(entered: Mapping[str, str], offer: Offer) -> ChannelSettings:
 # -- parts of the form
 
 
-def _form(here: Here) -> Iterator[Json]:
-    settings, offer = here.settings, here.offer
+def _form(offer: Offer, settings: ChannelSettings) -> Iterator[Json]:
     is_allowed, follows = (
         "yes" if on else "no" for on in (settings.is_allowed, settings.follows_up)
     )

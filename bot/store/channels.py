@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, literal_column, select
+from sqlalchemy import delete, exists, func, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -46,24 +46,28 @@ class Channels:
             return await connection.scalar(query) or 0
 
     async def set(
-        self, team: str, channel: str, after: ChannelSettings, *, by: str, at: datetime
-    ) -> ChannelSettings:
-        """In place of what was set, which it returns; who did it is written down with it."""
+        self, team: str, channel: str, after: ChannelSettings, *, seen: str, by: str, at: datetime
+    ) -> bool:
+        """In place of the settings with that digest; who did it is written down with it.
+
+        False: somebody has set others meanwhile, and they stay.
+        """
         name = {"team": team, "channel": channel}
         query = select(channels).filter_by(**name).with_for_update()
         async with transaction(writing(self._engine)) as connection:
             row = (await connection.execute(query)).first()
             before = _settings(row) if row else AS_EVERYWHERE
             if before == after:
-                return before
-            if after == AS_EVERYWHERE:
-                await connection.execute(delete(channels).filter_by(**name))
-            else:
-                await connection.execute(self._putting(name, asdict(after)))
+                return True
+            if before.digest != seen:
+                return False
+            change_it = self._putting(name, after, is_first=row is None)
+            if not (await connection.execute(change_it)).rowcount:
+                return False
             change = {"before": before.as_json(), "after": after.as_json()}
             who = {"at": stored(at), "by": by}
             await connection.execute(insert(channel_changes).values({**name, **who, **change}))
-        return before
+        return True
 
     async def changes(self, team: str, channel: str, *, most: int = 10) -> list[Change]:
         """The newest first."""
@@ -96,11 +100,14 @@ class Channels:
         async with transaction(self._engine) as connection:
             return bool(await connection.scalar(select(has_it_so & has_answered)))
 
-    def _putting(self, name: Mapping[str, str], values: Mapping[str, Any]) -> Any:
-        """Two may set a channel for the first time at once: the later one stays."""
-        upsert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        putting = upsert(channels).values({**name, **values})
-        return putting.on_conflict_do_update(index_elements=[*name], set_=values)
+    def _putting(self, name: Mapping[str, str], after: ChannelSettings, *, is_first: bool) -> Any:
+        """Of two that set a channel for the first time at once, the later one changes nothing."""
+        if after == AS_EVERYWHERE:
+            return delete(channels).filter_by(**name)
+        if not is_first:
+            return update(channels).filter_by(**name).values(asdict(after))
+        putting = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        return putting(channels).values({**name, **asdict(after)}).on_conflict_do_nothing()
 
 
 def _settings(row: Any) -> ChannelSettings:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from bot.channel_settings import ChannelSettings
+from bot.channel_settings import AS_EVERYWHERE, ChannelSettings
 from bot.messages import Question, Turn, Usage, UsageRecord
 from bot.queue import Queue
 from bot.settings import database_url
@@ -80,9 +80,8 @@ async def _following(name: str, store: Store) -> list[Figure]:
     those that do not, of which a workspace may have many."""
     clock = asyncio.get_running_loop().time
     goes_on = store.channels.goes_on
-    await store.channels.set(
-        "T1", "C1", ChannelSettings(follows_up=True), by="U1", at=datetime.now(UTC)
-    )
+    follows, seen = ChannelSettings(follows_up=True), AS_EVERYWHERE.digest
+    await store.channels.set("T1", "C1", follows, seen=seen, by="U1", at=datetime.now(UTC))
     root = _question(2_000_000)
     asked = await store.turns.accept(root)
     assert asked

@@ -70,12 +70,14 @@ class House:
         return [change for change in self.log[::-1] if change.channel == channel][:most]
 
     async def set(
-        self, team: str, channel: str, after: ChannelSettings, *, by: str, at: datetime
-    ) -> ChannelSettings:
+        self, team: str, channel: str, after: ChannelSettings, *, seen: str, by: str, at: datetime
+    ) -> bool:
         before = await self.of(team, channel)
+        if before != after and before.digest != seen:
+            return False
         self.kept[channel] = after
         self.log.append(Change(at, by, channel, before, after))
-        return before
+        return True
 
     async def all(self, team: str) -> list[Limit]:
         return self.limits
@@ -114,7 +116,9 @@ def command(user: str, channel: str = CHANNEL) -> Command:
     return Command(user, channel, "settings", trigger_id="1", response_url="url")
 
 
-def form(user: str, entered: dict[str, str] = BRIEF, about: str = CHANNEL) -> Submission:
+def form(user: str, entered: dict[str, str] = BRIEF, about: str = "") -> Submission:
+    """As it was opened when nothing was set."""
+    about = about or f"{CHANNEL} {AS_EVERYWHERE.digest}"
     return Submission(user, views.SETTINGS, "V1", entered, about)
 
 
@@ -129,7 +133,7 @@ def pick(user: str, channel: str) -> Press:
 async def test_admin_and_whoever_made_the_channel_get_the_form(house: House, user: str) -> None:
     await house.desk().answer(command(user), "")
 
-    assert house.shown["a form"][0]["private_metadata"] == CHANNEL
+    assert house.shown["a form"][0]["private_metadata"].split()[0] == CHANNEL
     assert "the answer" not in house.shown
 
 
@@ -217,6 +221,38 @@ async def test_what_is_set_is_kept_with_who_did_it(house: House, user: str) -> N
     assert f"<@{user}>" in visible_text(shown)
 
 
+async def test_what_was_changed_meanwhile_is_shown_and_not_overwritten(house: House) -> None:
+    theirs, mine = {**UNTOUCHED, views.INSTRUCTIONS: "Be long."}, BRIEF
+    await house.desk().submit(form(ADMIN, theirs))
+
+    shown = await house.desk().submit(form(CREATOR, mine))
+
+    assert house.kept[CHANNEL].instructions == "Be long."
+    assert views.CHANGED_MEANWHILE in visible_text(shown)
+    assert f"<@{ADMIN}>" in visible_text(shown)
+    assert "Be brief." in str(shown)  # what they wrote is not lost
+
+    again = await house.desk().submit(form(CREATOR, mine, about=shown["private_metadata"]))
+
+    assert house.kept[CHANNEL].instructions == "Be brief."
+    assert views.SAVED in visible_text(again)
+
+
+async def test_saved_form_can_be_saved_again(house: House) -> None:
+    shown = await house.desk().submit(form(ADMIN))
+    other = {**UNTOUCHED, views.INSTRUCTIONS: "Be long."}
+    await house.desk().submit(form(ADMIN, other, about=shown["private_metadata"]))
+
+    assert house.kept[CHANNEL].instructions == "Be long."
+
+
+async def test_form_that_does_not_say_what_was_set_overwrites_nothing(house: House) -> None:
+    house.kept[CHANNEL] = ChannelSettings(instructions="Be long.")
+    await house.desk().submit(form(CREATOR, about=CHANNEL))
+
+    assert house.kept[CHANNEL].instructions == "Be long."
+
+
 async def test_form_forged_for_another_channel_changes_nothing(house: House) -> None:
     """They made one channel, and send its form with the id of another."""
     shown = await house.desk().submit(form(CREATOR, about=OTHER))
@@ -226,7 +262,7 @@ async def test_form_forged_for_another_channel_changes_nothing(house: House) -> 
     assert house.looked_up == [OTHER]
 
 
-@pytest.mark.parametrize("about", ["", "D01", "U01", "nowhere", "C01,C02", "*", "c01"])
+@pytest.mark.parametrize("about", [" ", "D01", "U01", "nowhere", "C01,C02", "*", "c01"])
 async def test_form_forged_for_no_channel_changes_nothing(house: House, about: str) -> None:
     shown = await house.desk().submit(form(ADMIN, about=about))
 
@@ -324,7 +360,7 @@ async def test_somebody_who_may_not_learns_nothing_of_budgets(house: House) -> N
 async def test_admin_opens_the_form_of_any_channel(house: House) -> None:
     await house.desk().open(pick(ADMIN, OTHER))
 
-    assert house.shown["a form"][0]["private_metadata"] == OTHER
+    assert house.shown["a form"][0]["private_metadata"].split()[0] == OTHER
 
 
 @pytest.mark.parametrize("channel", ["", "D01", "U01"])

@@ -212,7 +212,7 @@ def test_form_begins_with_what_is_set() -> None:
     check(view["blocks"], most=100)
     elements = {b["block_id"]: b["element"] for b in view["blocks"] if b["type"] == "input"}
 
-    assert view["private_metadata"] == "C1"
+    assert view["private_metadata"] == f"C1 {chosen.digest}"
     assert elements[views.MODEL]["initial_option"]["value"] == "large"
     assert elements[views.FOLLOWS]["initial_option"]["value"] == "yes"
     assert elements[views.TEMPERATURE]["initial_value"] == "0.25"

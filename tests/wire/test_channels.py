@@ -48,7 +48,8 @@ def store(stores: list[Store]) -> Store:
 
 
 async def put(store: Store, channel: str, settings: ChannelSettings, *, by: str = "UADA") -> None:
-    await store.channels.set("T1", channel, settings, by=by, at=NOW)
+    seen = (await store.channels.of("T1", channel)).digest
+    assert await store.channels.set("T1", channel, settings, seen=seen, by=by, at=NOW)
 
 
 def said(number: int = 1, *, thread_ts: str = THREAD, channel: str = "C1") -> Question:
@@ -85,9 +86,8 @@ async def test_channel_of_which_nothing_is_known_is_as_everywhere(store: Store) 
 
 
 async def test_what_is_set_is_kept_for_that_channel_of_that_workspace(stores: list[Store]) -> None:
-    before = await stores[0].channels.set("T1", "C1", ALL_SET, by="UADA", at=NOW)
+    await put(stores[0], "C1", ALL_SET)
 
-    assert before == AS_EVERYWHERE
     for store in stores:  # at once, in whichever process
         assert await store.channels.of("T1", "C1") == ALL_SET
         assert await store.channels.of("T1", "C2") == AS_EVERYWHERE
@@ -100,6 +100,35 @@ async def test_what_is_taken_back_leaves_no_row(store: Store) -> None:
     await put(store, "C1", AS_EVERYWHERE)
 
     assert await store.channels.all("T1") == {}
+
+
+async def test_what_somebody_set_meanwhile_stays(store: Store) -> None:
+    async def put_where(seen: ChannelSettings, after: ChannelSettings) -> bool:
+        return await store.channels.set("T1", "C1", after, seen=seen.digest, by="UBEN", at=NOW)
+
+    await put(store, "C1", FOLLOWS)
+
+    assert not await put_where(AS_EVERYWHERE, ALL_SET)
+    assert await store.channels.of("T1", "C1") == FOLLOWS
+    assert len(await store.channels.changes("T1", "C1")) == 1
+    assert await put_where(AS_EVERYWHERE, FOLLOWS)  # it is so already
+    assert await put_where(FOLLOWS, AS_EVERYWHERE)
+    assert not await put_where(FOLLOWS, ALL_SET)
+
+
+async def test_of_those_who_set_a_channel_for_the_first_time_at_once_one_does(
+    stores: list[Store],
+) -> None:
+    seen = AS_EVERYWHERE.digest
+    all_at_once = (
+        stores[number % len(stores)].channels.set(
+            "T1", "C1", ChannelSettings(max_tokens=100 + number), seen=seen, by="UADA", at=NOW
+        )
+        for number in range(8)
+    )
+
+    assert sorted(await asyncio.gather(*all_at_once)) == [False] * 7 + [True]
+    assert len(await stores[0].channels.changes("T1", "C1")) == 1
 
 
 async def test_each_change_is_kept_with_who_and_when(store: Store) -> None:
@@ -116,17 +145,6 @@ async def test_each_change_is_kept_with_who_and_when(store: Store) -> None:
     ]
     assert len(await store.channels.changes("T1", "C1", most=1)) == 1
     assert await store.channels.changes("T2", "C1") == []
-
-
-async def test_of_two_who_set_it_first_at_once_one_stays(stores: list[Store]) -> None:
-    wished = [ChannelSettings(max_tokens=100 + number) for number in range(8)]
-
-    await asyncio.gather(
-        *(put(stores[n % len(stores)], "C1", wish, by=f"U{n}") for n, wish in enumerate(wished))
-    )
-
-    assert await stores[0].channels.of("T1", "C1") in wished
-    assert len(await stores[-1].channels.changes("T1", "C1")) == len(wished)
 
 
 async def test_settings_outlast_the_process(tmp_path: Path) -> None:
