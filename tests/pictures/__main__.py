@@ -44,7 +44,7 @@ def main() -> int:
         for take in (_light, _dark, _phone):
             _take(take, window, place)
         asyncio.run(history.write(place))
-        for take in (_budget, _usage, _home, _wire):
+        for take in (_budget, _settings, _usage, _home, _wire, _inquiry):
             _take(take, window, place)
         report.take(driver, Path(folder), FOLDER)
     return 0
@@ -114,6 +114,16 @@ def _wire(window: Window, place: Playground) -> None:
     window.open_drawer()
     window.press("20 people ask at once")
     window.until(lambda: int(window.text("#crowd-summary").partition(" ")[0] or 0) >= 10, within=60)
+
+
+def _inquiry(window: Window, _: Playground) -> None:
+    """Somebody asks about a message of somebody else."""
+    window.prefer("light")
+    window.speak_as("Ana")
+    window.look_at("general")
+    window.message("The new release goes out at").act("Ask about this message")
+    words = "What should I have ready by then? I look after the documentation."
+    window.find("#modal textarea").send_keys(words)
 
 
 def _budget(window: Window, place: Playground) -> None:
