@@ -23,7 +23,7 @@ from bot.store.limits import Limits
 from bot.store.migrations import upgrade
 from bot.store.replicas import Replica, SoleProcess
 from bot.store.retention import Retention
-from bot.store.transactions import AWAY, LOST, transaction, unavailable
+from bot.store.transactions import AWAY, LOST, driver_s_own, transaction, unavailable
 from bot.store.turns import Turns
 
 # Seconds to connect, and for one statement: a database that takes longer counts as lost.
@@ -97,10 +97,13 @@ async def _upgrade(engine: AsyncEngine) -> None:
     try:
         async with engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
             await connection.run_sync(upgrade)
-    except LOST as error:  # of a connection that was never made
-        if isinstance(error, AWAY) and not isinstance(error, SSLError):
+    except (DBAPIError, *LOST) as error:
+        found = driver_s_own(error)
+        if isinstance(found, AWAY) and not isinstance(found, SSLError):
             raise unavailable(error) from error
-        raise DBAPIError(None, None, error) from error
+        if isinstance(error, DBAPIError):
+            raise
+        raise DBAPIError(None, None, error) from error  # of a connection that was never made
 
 
 def is_postgres(database_url: str) -> bool:

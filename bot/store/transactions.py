@@ -48,6 +48,10 @@ def writing(engine: AsyncEngine) -> AsyncEngine:
 
 
 def unavailable(error: BaseException) -> Unavailable:
+    return Unavailable("the database", type(driver_s_own(error)).__name__)
+
+
+def driver_s_own(error: BaseException) -> BaseException:
     """SQLAlchemy says of most only "Error"; what it wraps says more."""
-    original = getattr(error, "orig", None) or error
-    return Unavailable("the database", type(original.__cause__ or original).__name__)
+    original: BaseException = getattr(error, "orig", None) or error
+    return original.__cause__ or original

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bot.errors import CannotStart
+from bot.errors import CannotStart, Unavailable
 from bot.messages import Question, Turn, TurnKey
 from bot.settings import database_url
 from bot.store import Store, opened
@@ -517,6 +517,25 @@ async def test_server_that_is_away_at_the_start_is_waited_for(
 
         assert store.member.is_alive
         await store.member.leave()
+
+
+async def test_server_that_is_starting_is_as_one_that_is_away(
+    postgres: Postgres, postgres_url: str
+) -> None:
+    """Whatever it answers until it is there, and however that comes to us: try again."""
+    if not postgres.is_ours:
+        pytest.skip("The server is not ours to stop.")
+    await asyncio.to_thread(postgres.stop, at_once=True)  # then it takes longer to start
+    starting = asyncio.create_task(asyncio.to_thread(postgres.start))
+
+    async def try_on() -> None:
+        while not starting.done():
+            with suppress(Unavailable):
+                async with opened(postgres_url):
+                    pass
+
+    await asyncio.gather(*(try_on() for _ in range(6)))
+    await starting
 
 
 async def test_joining_that_is_given_up_leaves_nothing_behind(
