@@ -19,11 +19,6 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 2 * (os.cpu_count() or 1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that wait for processes begin: what computes then fills the gaps that they leave."""
-    items.sort(key=lambda item: item.path.parent.name != "process")
-
-
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """Where it would wait for its next timer, its clock jumps there instead."""
 
