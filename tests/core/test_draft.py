@@ -64,8 +64,8 @@ PIECES = st.sampled_from(
 # Slack's ids have 11 characters. One that is longer than the lookahead is none yet when it is cut.
 LONG_ID = re.compile(r"<[@#]\w{50}")
 TEXTS = st.lists(PIECES, max_size=60).map("".join).filter(lambda text: not LONG_ID.search(text))
-# The marks of a fence within a line open none, unless a cut falls right before them. And a line that
-# opens one does not if it has a backtick further on: where that is in the next part only, the
+# The marks of a fence within a line open none, unless a cut falls right before them. And a line
+# that opens one does not if it has a backtick further on: where that is in the next part only, the
 # opening was believed, and its closing line stays.
 LONG_OPENING = re.compile(r"^```[^`\n]{100,}`", re.MULTILINE)
 ORDERLY = TEXTS.map(lambda text: re.sub(r"(?<=[^\n])(```|~~~~)", r"\n\1", text)).filter(
