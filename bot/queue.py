@@ -271,8 +271,8 @@ class Queue:
             broke(log, "turn.broke", error, channel=entry.turn.key.channel)
 
     async def _dismiss(self, entry: _Entry) -> Asked | None:
-        """It was stopped while it waited. What stands of an answer begun before is told so."""
-        if entry.turn.stopped_by != DELETED:
+        """It was stopped while it waited. What stands of an answer begun before says so itself."""
+        if entry.turn.stopped_by != DELETED and not entry.turn.messages:
             self._errands.run(self._tell(entry.turn, DROPPED))
         return await self._answers.answer(entry.turn, entry.question)
 

@@ -137,6 +137,7 @@ class Answer:
     writing: asyncio.Task[None] | None = None
     is_admitted: bool = False  # the model may be asked
     is_settled: bool = False  # nothing that a dead process posted can come to stand there any more
+    stood_whole: bool = False  # before it began: an answer to what was asked earlier
     again: Asked | None = None  # what is asked in its place
 
     @property

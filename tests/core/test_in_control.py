@@ -566,6 +566,18 @@ async def test_answer_that_fails_again_leaves_the_text_that_stood_there() -> Non
     assert stage.offered == ["continue", "retry"]
 
 
+async def test_whole_answer_that_may_not_be_given_anew_is_as_whole_as_it_was() -> None:
+    admission = FakeAdmission(None, RefusedPrivately("Switched off here."))
+    stage = Stage(["Whole.", USAGE], admission=admission)
+    await stage.answer()
+
+    await stage.retry()
+
+    assert stage.chat.screen == ["Whole."]
+    assert stage.offered == ["rate", "more"]
+    assert len(stage.model.asked) == 1
+
+
 async def test_regenerated_answer_survives_a_crash_before_its_first_words() -> None:
     """What stands there is whole, but it is what was asked before."""
     stage = Stage(["Whole.", USAGE], ["Anew.", USAGE])

@@ -856,6 +856,20 @@ async def test_question_that_is_stopped_in_its_thread_s_line_is_dropped_with_a_w
     assert order(office.ended)[1:] == [in_thread(1).ts, in_thread(3).ts]
 
 
+async def test_answer_that_another_process_began_says_itself_that_it_was_stopped() -> None:
+    office = Office(takes=5.0)
+    await office.ask(in_thread(1), in_thread(2))
+    await asyncio.sleep(1)
+    office.takes[in_thread(2).key] = 0.0
+
+    office.queue.renew(replace(stopped(office, in_thread(2)), messages=("1.5",)))
+    await asyncio.sleep(1)
+
+    assert office.told == []
+    assert order(office.ended) == [in_thread(2).ts]
+    await office.until_idle()
+
+
 async def test_question_that_is_stopped_while_it_waits_for_room_takes_none() -> None:
     office = Office(at_once=1, takes=5.0)
     await office.ask(alone(1), alone(2), alone(3))
