@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -168,8 +168,8 @@ class Admission:
             lately = await until_recorded(
                 lambda: self._asked.asked_lately(team, user, since=now - MINUTE, most=most)
             )
-            if len(lately) >= most:
-                return too_fast(most, wait=lately[-1] + MINUTE - now)
+            if refusal := _too_often(lately, most, now):
+                return refusal
         uses = await until_recorded(lambda: self._budgets.uses(team, channel, user, now=now))
         over = budgets.spent(uses)
         return budgets.refusal(over, now) if over else None
@@ -219,9 +219,7 @@ class Admission:
         before = await until_recorded(
             lambda: self._asked.asked_before(turn, within=MINUTE, most=most)
         )
-        if len(before) < most:
-            return None
-        return too_fast(most, wait=before[-1] + MINUTE - datetime.now(UTC))
+        return _too_often(before, most, datetime.now(UTC))
 
     async def _check_budgets(self, turn: Turn) -> list[Use]:
         now, key = datetime.now(UTC), turn.key
@@ -291,6 +289,11 @@ class Admission:
             )
         except BotError as error:
             event(log, "person.not_told", level=logging.WARNING, user=turn.user, reason=error)
+
+
+def _too_often(asked: Sequence[datetime], most: int, now: datetime) -> str | None:
+    """Whether one more is too much after those of the last minute, the newest first."""
+    return None if len(asked) < most else too_fast(most, wait=asked[-1] + MINUTE - now)
 
 
 def too_fast(most: int, *, wait: timedelta, asking: Asking = "question") -> str:

@@ -31,6 +31,7 @@ PRICES = Prices(()).under(
     "date = 2026-11-01\n[models]\nusual = { input = 1.0, output = 2.0 }", "a test"
 )
 UNTOUCHED = {views.ALLOWED: "yes", views.FOLLOWS: "no", views.MODEL: "*"}
+NOTHING_SET = f"{CHANNEL} {AS_EVERYWHERE.digest}"  # when the form was opened
 BRIEF = {**UNTOUCHED, views.INSTRUCTIONS: "Be brief."}
 DOLLAR = 10**12
 
@@ -116,9 +117,7 @@ def command(user: str, channel: str = CHANNEL) -> Command:
     return Command(user, channel, "settings", trigger_id="1", response_url="url")
 
 
-def form(user: str, entered: dict[str, str] = BRIEF, about: str = "") -> Submission:
-    """As it was opened when nothing was set."""
-    about = about or f"{CHANNEL} {AS_EVERYWHERE.digest}"
+def form(user: str, entered: dict[str, str] = BRIEF, about: str = NOTHING_SET) -> Submission:
     return Submission(user, views.SETTINGS, "V1", entered, about)
 
 
@@ -262,7 +261,7 @@ async def test_form_forged_for_another_channel_changes_nothing(house: House) -> 
     assert house.looked_up == [OTHER]
 
 
-@pytest.mark.parametrize("about", [" ", "D01", "U01", "nowhere", "C01,C02", "*", "c01"])
+@pytest.mark.parametrize("about", ["", "D01", "U01", "nowhere", "C01,C02", "*", "c01"])
 async def test_form_forged_for_no_channel_changes_nothing(house: House, about: str) -> None:
     shown = await house.desk().submit(form(ADMIN, about=about))
 

@@ -126,18 +126,15 @@ async def test_workspace_without_suggestions_is_not_asked_again() -> None:
     assert house.told == [GREETING]
 
 
-async def test_refusal_that_is_about_one_moment_costs_no_later_suggestions() -> None:
-    house = House(suggest=SlackRefused("assistant.threads.setSuggestedPrompts", "not_in_channel"))
-    door = welcome(house)
-
-    await door.open(ANA)
-    await door.open(ANA)
-
-    assert house.prompts == ["D1"]
-
-
-async def test_suggestions_that_were_lost_come_the_next_time() -> None:
-    house = House(suggest=Unavailable("Slack", "down"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unavailable("Slack", "down"),
+        SlackRefused("assistant.threads.setSuggestedPrompts", "not_in_channel"),
+    ],
+)
+async def test_suggestions_that_were_lost_come_the_next_time(error: BotError) -> None:
+    house = House(suggest=error)
     door = welcome(house)
 
     await door.open(ANA)

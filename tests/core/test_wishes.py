@@ -92,27 +92,18 @@ def test_mention_that_nobody_edited_is_none() -> None:
 # -- deletions
 
 
-def test_deleted_message_is_told() -> None:
+@pytest.mark.parametrize(
+    "message",
+    [MESSAGE, {**MESSAGE, "user": BOT.user, "bot_id": BOT.bot_id}],
+    ids=["a person's", "the bot's, which may have asked in somebody's place"],
+)
+def test_deleted_message_is_told(message: dict[str, Any]) -> None:
     found = wish(
         type="message",
         subtype="message_deleted",
         channel="D1",
         deleted_ts=ASKED.ts,
-        previous_message=MESSAGE,
-    )
-
-    assert found == Deletion(TurnKey("T1", "D1", ASKED.ts))
-
-
-def test_deleted_message_of_the_bot_is_told_as_it_may_have_asked_in_somebody_s_place() -> None:
-    own = {**MESSAGE, "user": BOT.user, "bot_id": BOT.bot_id}
-
-    found = wish(
-        type="message",
-        subtype="message_deleted",
-        channel="D1",
-        deleted_ts=ASKED.ts,
-        previous_message=own,
+        previous_message=message,
     )
 
     assert found == Deletion(TurnKey("T1", "D1", ASKED.ts))
