@@ -221,6 +221,7 @@ class FakeChat:
             if ts not in self.messages:
                 raise SlackRefused("chat.delete", "message_not_found")
             del self.messages[ts]
+            self.streams.pop(ts, None)  # as the local Slack has it
 
     async def find_reply(
         self, channel: str, thread_ts: str, turn: TurnKey, *, with_streams: bool = False

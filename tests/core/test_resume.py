@@ -1070,6 +1070,14 @@ def test_turn_that_is_taken_from_one_process_after_the_other_stands_once(
     faults=[],
     slow_posts=[2.0],
 )
+@example(  # a stream too much cannot be stopped, and is deleted as it grows
+    name="long, then short",
+    has_status_line=False,
+    lane="native",
+    deaths=[(1, 0.3), (48, 0.3)],
+    faults=[("stop", None), ("stop", DOWN)],
+    slow_posts=[],
+)
 @settings(max_examples=300, deadline=None)
 def test_processes_that_are_killed_one_after_the_other_leave_one_whole_answer(
     name: str,
