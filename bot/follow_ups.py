@@ -18,9 +18,15 @@ CHANNEL_EVENTS = ("message.channels", "message.groups", "message.mpim")
 # Of people, groups of them, and everybody (docs.slack.dev/messaging/formatting-message-text).
 _SOMEBODY = r"<(?:@[UW][A-Z0-9]+|!subteam\^[A-Z0-9]+|!(?:here|channel|everyone))(?:\|[^>]*)?>"
 
-# Somebody is called, perhaps after a word or two: "<@UBEN> look", "thanks, <@UBEN>!". Not where
-# they are only spoken of: "what did <@UBEN> mean?", "is <@UBEN> right?".
-_CALLS = re.compile(rf"\W*{_SOMEBODY}|\W*(?:\w+[\s,]+){{1,2}}{_SOMEBODY}\s*(?:[,;.!:]|\Z)")
+# Somebody is called, perhaps after a word or two, or at the end: "<@UBEN> look", "thanks,
+# <@UBEN>!", "what do you think, <@UBEN>?". Not where they are only spoken of: "what did <@UBEN>
+# mean?", "is <@UBEN> right?", "invite <@UANA>, <@UBEN>".
+_CALLS = re.compile(
+    rf"\W*{_SOMEBODY}"
+    rf"|\W*(?:\w+[\s,]+){{1,2}}{_SOMEBODY}\s*(?:[,;.!:]|\Z)"
+    rf"|.*[^\s>],\s*{_SOMEBODY}\W*\Z",
+    re.DOTALL,
+)
 
 _EMOJI = re.compile(r":[\w+'-]+:")
 

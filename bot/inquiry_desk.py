@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 # Seconds for looking at the message before the form is opened; Slack gives 3 for both.
 LOOKED_WITHIN = 1.2
 
+# Forms that were sent, and of which Slack may tell again.
+REMEMBERED_FORMS = 1_000
+
 # In place of the channel of somebody's direct messages, before it is known.
 DIRECT = "D"
 
@@ -75,6 +78,7 @@ class InquiryDesk:
         self._accept = accept
         self._why_not = why_not
         self._why_not_now = why_not_now
+        self._sent: dict[str, None] = {}  # views of forms, oldest first
 
     async def open(self, shortcut: Shortcut) -> None:
         """:raises BotError: the form could not be shown."""
@@ -100,12 +104,17 @@ class InquiryDesk:
             event(log, "inquiry.forged", level=logging.WARNING, user=submission.user)
             raise Unfit(inquiry_views.QUESTION, inquiry_views.NOT_OURS)
         wish = inquiry_views.wish_from(submission.entered, subject)
-        return self._ask(submission.user, wish, subject)
+        return self._ask(submission, wish, subject)
 
-    async def _ask(self, user: str, wish: Wish, subject: Subject) -> Json | None:
+    async def _ask(self, form: Submission, wish: Wish, subject: Subject) -> Json | None:
         """Returns when the question is written down: Slack tells of it but once."""
+        if self._is_sent_again(form):
+            return None
+        user = form.user
         if reason := await self._refusal(user, wish, subject.place.channel):
             return inquiry_views.notice_modal(reason)
+        if wish.where == "thread" and await self._is_gone(subject.place):
+            return inquiry_views.notice_modal(inquiry_views.GONE)
         try:
             question = await self._posted(user, wish, subject)
         except SlackRefused as error:
@@ -121,6 +130,15 @@ class InquiryDesk:
             return None
         link = await self._link(question.channel, question.ts)
         return inquiry_views.notice_modal(inquiry_views.IN_DIRECT_MESSAGES, link)
+
+    def _is_sent_again(self, form: Submission) -> bool:
+        """As by a second press. Every answer to the first takes the place of its fields."""
+        if form.view_id in self._sent:
+            return True
+        self._sent[form.view_id] = None
+        if len(self._sent) > REMEMBERED_FORMS:
+            del self._sent[next(iter(self._sent))]
+        return False
 
     async def _refusal(self, user: str, wish: Wish, channel: str) -> str | None:
         """Why there will be no answer: known before anything is posted in the person's place."""
@@ -150,6 +168,17 @@ class InquiryDesk:
         for task in (looking, linking):
             task.cancel()
         return found
+
+    async def _is_gone(self, place: Place) -> bool:
+        """Whether it was deleted since. Its link tells, of which Slack gives far more a minute than
+        readings; Slack that is slow is not waited for."""
+        try:
+            await asyncio.wait_for(self._chat.permalink(place.channel, place.ts), LOOKED_WITHIN)
+        except SlackRefused as error:
+            return error.code == "message_not_found"
+        except (Transient, TimeoutError):
+            return False
+        return False
 
     async def _is_closed(self, place: Place) -> bool:
         try:

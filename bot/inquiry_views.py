@@ -43,6 +43,7 @@ CANNOT_READ = (
 )
 NO_WORDS = "There is no text in this message, and I cannot read what else stands there."
 IN_DIRECT_MESSAGES = "I answer in our direct messages"
+GONE = "I did not ask: the message is not there any more."
 NOT_POSTED = "Slack does not let me write there, so I did not ask. The reason is in my log."
 MAY_BE_POSTED = (
     "Slack did not say whether your question stands there now. If it does not, or no answer comes, "

@@ -101,6 +101,7 @@ def test_mention_of_the_bot_is_left_to_its_other_event(text: str) -> None:
         "thanks <@UBEN>!",
         "Thank you, <@UBEN>.",
         "merci <@UBEN>",
+        "and what\ndo you think, <@UBEN>?",
     ],
 )
 def test_what_calls_somebody_else_is_theirs(text: str) -> None:
@@ -114,6 +115,7 @@ def test_what_calls_somebody_else_is_theirs(text: str) -> None:
         "Is <@UBEN> right?",
         "what about <@UBEN>?",
         "Write an invitation for <@UBEN>, <@UANA> and me",
+        "Write an invitation for <@UBEN>, <@UANA>",
         "What is <#C2|random> for?",
         "see <https://a.example>",
         "?",

@@ -1,6 +1,7 @@
 """From a message's menu to a question: what is opened, posted, accepted, and said when it fails."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -211,6 +212,52 @@ async def test_what_came_to_nothing_is_said(meets: dict[str, Any], sentence: str
 
     assert await sent(office, question="x", where="thread") == sentence
     assert office.accepted == []
+
+
+@pytest.mark.parametrize(
+    ("meets", "sentence"),
+    [
+        (SlackRefused("chat.getPermalink", "message_not_found"), views.GONE),
+        (LOOKED_WITHIN + 60, None),
+        (Unavailable("Slack", "down"), None),
+    ],
+)
+async def test_message_is_looked_at_again_before_its_thread_is_written_in(
+    meets: Any, sentence: str | None
+) -> None:
+    office = Office()
+    about = (await opened(office))["private_metadata"]
+    office.meets["permalink"] = meets
+
+    entered = {"question": "Is it?", "where": "thread"}
+    view = await desk(office).submit(Submission("UANA", "ask_about_message", "V1", entered, about))
+
+    assert (view and view["blocks"][0]["text"]["text"]) == sentence
+    assert bool(office.posted) is (sentence is None)
+
+
+async def test_message_that_is_gone_can_still_be_asked_about_privately() -> None:
+    office = Office()
+    about = (await opened(office))["private_metadata"]
+    office.meets["permalink"] = SlackRefused("chat.getPermalink", "message_not_found")
+
+    form = Submission("UANA", "ask_about_message", "V1", {"question": "Is it?"}, about)
+    await desk(office).submit(form)
+
+    assert [user for user, _, _ in office.posted] == ["UANA"]
+
+
+async def test_form_that_is_sent_twice_asks_once() -> None:
+    office = Office(post=1.0)
+    about = (await opened(office))["private_metadata"]
+    once = desk(office)
+
+    entered = {"question": "Is it?", "where": "thread"}
+    form = Submission("UANA", "ask_about_message", "V1", entered, about)
+    await asyncio.gather(once.submit(form), once.submit(form))
+    await once.submit(replace(form, view_id="V2"))
+
+    assert len(office.posted) == len(office.accepted) == 2
 
 
 async def test_post_that_was_refused_for_now_is_the_desk_s_to_tell() -> None:

@@ -150,6 +150,23 @@ async def test_deleting_the_question_in_the_thread_stops_its_answer(stage: Stage
     assert text.endswith("\nThe question was deleted, so this answer ends here.")
 
 
+@pytest.mark.parametrize("gone", ["reply", "all"])
+async def test_message_deleted_while_the_form_is_open_is_not_asked_about_in_its_thread(
+    stage: Stage, gone: str
+) -> None:
+    channel, written = await among(stage, "Root.", "Reply.", "Later.")
+    view = await form(stage, channel, written[1])
+    for ts in [written[1]] if gone == "reply" else reversed(written):
+        await stage.slack.delete(channel, ts)
+
+    await send(stage, view, words="[[say No.]] gone?", where="thread")
+
+    assert inquiry_views.GONE in text_in(stage.slack.modals("Ana")[-1])
+    assert all(message["user"] != stage.slack.bot_user_id for message in stage.thread(written[0]))
+    assert stage.requests("gone?") == []
+    await stage.slack.close_view("Ana", view["id"])
+
+
 async def test_later_questions_in_the_thread_know_what_was_asked(stage: Stage) -> None:
     channel, (root,) = await among(stage, "The door is red.")
     view = await form(stage, channel, root)
