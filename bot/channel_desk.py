@@ -114,7 +114,7 @@ class ChannelDesk:
         :raises Unfit: the form cannot be taken as it is.
         """
         settings = views.settings_from(submission.entered, self._offer)
-        channel, _, seen = submission.about.partition(" ")
+        channel, seen = views.shown_in(submission.about)
         return self._save(submission.user, channel, settings, seen)
 
     async def _save(self, user: str, channel: str, settings: ChannelSettings, seen: str) -> Json:

@@ -104,6 +104,12 @@ def settings_modal(here: Here, *, said: str = "", entered: ChannelSettings | Non
     return view | {"private_metadata": f"{here.channel} {here.settings.digest}"}
 
 
+def shown_in(about: str) -> tuple[str, str]:
+    """The channel that a form was opened for, and the digest of the settings that it showed."""
+    channel, _, digest = about.partition(" ")
+    return channel, digest
+
+
 def refused_modal(sentence: str) -> Json:
     return modal("Channel settings", [section(escape(sentence))], callback_id=SETTINGS)
 

@@ -17,6 +17,7 @@ from bot.logs import event
 from bot.messages import Identity, Question
 from bot.mrkdwn import mentioned
 from bot.seal import Seal
+from bot.threads import WhyNot
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +67,8 @@ class InquiryDesk:
         surfaces: Surfaces,
         seal: Seal,
         accept: Callable[[Question], Awaitable[bool]],
-        why_not: Callable[[str, str, str], Awaitable[str | None]],
-        why_not_now: Callable[[str, str, str], Awaitable[str | None]],
+        why_not: WhyNot,
+        why_not_now: WhyNot,
     ) -> None:
         """Both tell of team, person and channel: ``why_not`` why nothing there may be asked about,
         ``why_not_now`` why nothing is to be answered there at this moment."""
