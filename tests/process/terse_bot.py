@@ -2,10 +2,10 @@
 
 import sys
 
-from bot import openai_model
+from bot import openai_stream
 from bot.__main__ import main
 
-openai_model.LONGEST_ANSWER = 25_000
+openai_stream.LONGEST_ANSWER = 25_000
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 from aiohttp import web
 
-from bot import openai_model
+from bot import openai_stream
 from bot.errors import (
     BotError,
     ContentFiltered,
@@ -33,7 +33,9 @@ from bot.errors import (
     Unavailable,
 )
 from bot.messages import ChatMessage, Delta, Image, Usage
-from bot.openai_model import OpenAIModel, OpenAIModels, _Events, names_a_seeing_model, retry_after
+from bot.openai_errors import retry_after
+from bot.openai_model import OpenAIModel, OpenAIModels, names_a_seeing_model
+from bot.openai_stream import Events
 from bot.playground.model import LocalModel, ModelFault
 from bot.playground.model.answers import prose
 from tests import sample_files
@@ -364,7 +366,7 @@ async def test_answer_that_never_ends_is_cut(server: LocalModel, model: OpenAIMo
     text, error = await failure(model, "[[say all work and no play ]]")
 
     assert type(error) is CutAtTokenLimit
-    assert len(text) == openai_model.LONGEST_ANSWER
+    assert len(text) == openai_stream.LONGEST_ANSWER
     await server.until(lambda: server.requests[0].finished == "closed by the client")
 
 
@@ -372,13 +374,13 @@ async def test_megabyte_in_one_delta_is_cut() -> None:
     text, error = await failure_at(streaming(chunk("x" * 1_000_000), STOP))
 
     assert type(error) is CutAtTokenLimit
-    assert text == "x" * openai_model.LONGEST_ANSWER
+    assert text == "x" * openai_stream.LONGEST_ANSWER
 
 
 async def test_stream_without_a_word_does_not_go_on_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(openai_model, "LONGEST_STREAM", 0.1)
+    monkeypatch.setattr(openai_stream, "LONGEST_STREAM", 0.1)
 
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
@@ -454,7 +456,7 @@ async def test_line_without_an_end_breaks_the_stream_after_a_mebibyte() -> None:
 
 
 def test_long_line_in_many_small_reads_takes_no_time() -> None:
-    events, started = _Events(), time.process_time()
+    events, started = Events(), time.process_time()
     line = b"data: " + b"x" * 900_000
 
     cut = [line[at : at + 7] for at in range(0, len(line), 7)]
