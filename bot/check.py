@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import history, slack, views
+from bot import history, views, web_api
 from bot.draft import UNFINISHED, WHOLE, Part
 from bot.errors import BotError, CutAtTokenLimit, SlackRefused, Transient, Unavailable
 from bot.features import DISPENSABLE, SCOPES, switched_off
@@ -25,6 +25,7 @@ from bot.pings import neutralise
 from bot.sandbox import Sandbox
 from bot.serve import models_of
 from bot.settings import Settings
+from bot.slack import SlackChat
 from bot.store import is_postgres, opened, sqlite_path
 
 Verdict = Literal["ok", "WRONG", "note"]
@@ -62,7 +63,9 @@ async def check(settings: Settings, env: Mapping[str, str], *, live: str | None)
     """Everything that can be known without asking a person; with ``live``, in a channel too."""
     mode = "Socket Mode" if settings.uses_socket_mode else f"HTTP on port {settings.port}"
     yield Finding("ok", f"Settings: complete; events come over {mode}")
-    async with slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url) as client:
+    async with web_api.connected(
+        settings.slack_bot_token, api_url=settings.slack_api_url
+    ) as client:
         bot, findings = await _check_bot_token(client)
         for finding in findings:
             yield finding
@@ -80,7 +83,7 @@ async def check(settings: Settings, env: Mapping[str, str], *, live: str | None)
 
 async def _check_bot_token(client: AsyncWebClient) -> tuple[Identity | None, list[Finding]]:
     try:
-        bot, granted = await slack.identify_with_scopes(client)
+        bot, granted = await web_api.identify_with_scopes(client)
     except BotError as error:
         return None, [Finding("WRONG", f"SLACK_BOT_TOKEN: {_in_words(error)}")]
     missing = [
@@ -99,7 +102,7 @@ async def _check_bot_token(client: AsyncWebClient) -> tuple[Identity | None, lis
 
 async def _check_app_token(client: AsyncWebClient, app_token: str) -> Finding:
     try:
-        await slack.socket_url(client, app_token)
+        await web_api.socket_url(client, app_token)
     except BotError as error:
         return Finding(
             "WRONG",
@@ -196,7 +199,7 @@ async def _check_database(settings: Settings, env: Mapping[str, str]) -> Finding
 
 async def _check_live(client: AsyncWebClient, bot: Identity, channel: str) -> Findings:
     """What no local test can prove. Whatever it posts, it deletes."""
-    trial = _Trial(slack.SlackChat(client, bot), bot, channel)
+    trial = _Trial(SlackChat(client, bot), bot, channel)
     try:
         await trial.begin()
     except BotError as error:
@@ -237,7 +240,7 @@ class _Trial:
 
     GROWN = "A stream that begins, that grows"
 
-    def __init__(self, chat: slack.SlackChat, bot: Identity, channel: str) -> None:
+    def __init__(self, chat: SlackChat, bot: Identity, channel: str) -> None:
         self._chat = chat
         self._bot = bot
         self._channel = channel

@@ -12,7 +12,7 @@ from bot.errors import RateLimited, SlackRefused, Unavailable
 from bot.files import LARGEST, Unreadable, file_from
 from bot.messages import File
 from bot.settings import SLACK_URL
-from bot.slack import file_info, identify_with_scopes, proxy_for, retry_after
+from bot.web_api import file_info, identify_with_scopes, proxy_for, retry_after
 
 # Where url_private_download leads, and where that is redirected in Enterprise Grid; each wants the
 # token (docs.slack.dev/reference/objects/file-object; NousResearch/hermes-agent#114483).

@@ -27,7 +27,7 @@ from bot.messages import Outcome
 METRICS_PATH = "/metrics"
 
 # Seconds until the first words, which are felt; of whole answers; and of calls to Slack, which
-# answers most in a tenth of one and is given up after 15 or 60 (`bot.slack`).
+# answers most in a tenth of one and is given up after 15 or 60 (`bot.web_api`).
 FIRST_WORDS = (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 13, 20, 30, 60)
 WHOLE = (1, 2, 3, 5, 8, 13, 20, 30, 45, 60, 90, 120, 180, 300, 600)
 SLACK = (0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 15, 60)

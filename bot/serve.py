@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from bot import server, slack, socket_mode, watchdog
+from bot import server, socket_mode, watchdog, web_api
 from bot.admission import Admission, Rules
 from bot.app import Intake, bolt_app
 from bot.budget_desk import BudgetDesk
@@ -42,8 +42,10 @@ from bot.retries import until_reachable
 from bot.sandbox import Sandbox
 from bot.seal import Seal
 from bot.settings import Settings
+from bot.slack import SlackChat
 from bot.store import Membership, Store, opened
 from bot.stream import Streams
+from bot.surfaces import Surfaces
 from bot.titles import Titles
 from bot.turnstile import Turnstile
 from bot.usage_desk import UsageDesk
@@ -221,13 +223,13 @@ async def _start(
     door.is_database_ready = store.is_ready
     stack.callback(setattr, door, "is_database_ready", server.never)
     client = await stack.enter_async_context(
-        slack.connected(settings.slack_bot_token, api_url=settings.slack_api_url)
+        web_api.connected(settings.slack_bot_token, api_url=settings.slack_api_url)
     )
-    identity = await _accepted(until_reachable(lambda: slack.identify(client)), "SLACK_BOT_TOKEN")
+    identity = await _accepted(until_reachable(lambda: web_api.identify(client)), "SLACK_BOT_TOKEN")
     models, offer = models_of(settings), offer_of(settings)
     stack.push_async_callback(models.close)
     shares = store.shares(identity.team)
-    chat = slack.SlackChat(client, identity, shares=shares)
+    chat = SlackChat(client, identity, shares=shares)
     stack.push_async_callback(chat.close)
     pacer = Pacer(Limits(burst=settings.slack_burst))
     if calls_left := store.calls_left(identity.team):
@@ -276,7 +278,7 @@ async def _start(
         streams=Streams(settings.slack_streaming),
     )
     queue = Queue(store.turns, responder, _whisper(chat), at_once=settings.max_concurrent_answers)
-    surfaces = slack.Surfaces(client)
+    surfaces = Surfaces(client)
     controls = Controls(
         identity,
         records=store.turns,
@@ -318,7 +320,7 @@ async def _start(
     return bot
 
 
-async def _learn(people: People, chat: slack.SlackChat) -> None:
+async def _learn(people: People, chat: SlackChat) -> None:
     """Who is who, in a few calls instead of one for each person who asks."""
     try:
         people.learn(await chat.members())
@@ -326,7 +328,7 @@ async def _learn(people: People, chat: slack.SlackChat) -> None:
         event(log, "members.unknown", level=logging.WARNING, reason=error)
 
 
-def _whisper(chat: slack.SlackChat) -> Tell:
+def _whisper(chat: SlackChat) -> Tell:
     async def whisper(turn: Turn, sentence: str) -> None:
         with suppress(BotError):  # a courtesy: the answer comes all the same
             await chat.whisper(turn.key.channel, turn.private_thread_ts, turn.user, sentence)
@@ -345,8 +347,8 @@ def _desk(
     settings: Settings,
     bot: Identity,
     store: Store,
-    chat: slack.SlackChat,
-    surfaces: slack.Surfaces,
+    chat: SlackChat,
+    surfaces: Surfaces,
     people: People,
     errands: Errands,
     controls: Controls,
@@ -422,10 +424,12 @@ async def _receive(
 ) -> None:
     """Opens the way in for events; it closes with the stack."""
     # Bolt's own client: without the bot token, so that Bolt makes no calls of its own.
-    client = await stack.enter_async_context(slack.connected(None, api_url=settings.slack_api_url))
+    client = await stack.enter_async_context(
+        web_api.connected(None, api_url=settings.slack_api_url)
+    )
     app = bolt_app(intake, bot, client, signing_secret=settings.slack_signing_secret)
     if settings.slack_app_token:
-        address = partial(slack.socket_url, client, settings.slack_app_token)
+        address = partial(web_api.socket_url, client, settings.slack_app_token)
         socket = socket_mode.receiving(address, app.async_dispatch, saw_event=door.saw_event)
         door.socket = await _accepted(stack.enter_async_context(socket), "SLACK_APP_TOKEN")
     door.app = app

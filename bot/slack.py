@@ -1,44 +1,20 @@
-"""Slack's Web API as the bot uses it: one HTTP session, errors translated, nothing retried."""
+"""Slack's threads: what is said in them, by whom, and what the bot says."""
 
 import asyncio
-import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
-from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import views
-from bot.errors import AskerUnknown, BotError, RateLimited, SlackRefused, Unavailable
-from bot.logs import event
+from bot.errors import AskerUnknown, BotError, SlackRefused
 from bot.messages import Identity, Question, TurnKey
-from bot.pacing import STREAMING, Window
+from bot.pacing import Window
 from bot.people import Person
 from bot.standing import UNMARKED, is_unmarked, part_of
 from bot.turnstile import Budget, Shares
-
-log = logging.getLogger(__name__)
-
-# Seconds for one whole call. Slack answers most in a tenth of one.
-CALL_TIMEOUT = 15.0
-
-# What shows text gets longer: an edit given up too early could still take effect, after the last.
-SHOWING_TIMEOUT = 60.0
-SHOWING = frozenset({"chat.postMessage", "chat.update", "chat.delete", *STREAMING})
-
-# Slack's own faults (docs.slack.dev, errors common to all methods): worth trying again.
-PASSING_ERRORS = frozenset(
-    {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "update_failed"}
-)
-
-# HTTP 429 says `ratelimited`; "too many messages" comes as `rate_limited`, perhaps with HTTP 200.
-RATE_LIMIT_ERRORS = frozenset({"ratelimited", "rate_limited"})
+from bot.web_api import call, name_of_person
 
 # Calls a minute and workspace, less a margin (docs.slack.dev/apis/web-api/rate-limits).
 # The pacer schedules posts and edits; these are what else the bot calls in mass.
@@ -63,94 +39,9 @@ MEMBER_PAGES = 18
 # Slack's words for people who share nothing with the bot but a channel, or no longer that.
 INVISIBLE = frozenset({"user_not_found", "user_not_visible"})
 
-# Where Slack takes answers to commands and buttons.
-SLACK_HOSTS = (".slack.com", ".slack-gov.com")
-
 REMEMBERED_NAMES = 5_000
 LOOKUPS_PER_QUESTION = 40
 NAMES_WITHIN = 2.0  # seconds; a name is not worth a longer wait for the answer
-
-
-def quiet_logger() -> logging.Logger:
-    """For the SDK, which formats each payload for a DEBUG line unless its level is set."""
-    logger = logging.getLogger("slack_sdk.bot")
-    logger.setLevel(logging.WARNING)
-    return logger
-
-
-@asynccontextmanager
-async def connected(token: str | None, *, api_url: str) -> AsyncIterator[AsyncWebClient]:
-    """A client on one HTTP session, without the SDK's own retries.
-
-    Without ``session=`` the SDK opens a connection for each call; with its default retries it
-    posts a message twice when the answer to the first post is lost.
-    """
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
-    timeout = aiohttp.ClientTimeout(total=SHOWING_TIMEOUT, sock_connect=CALL_TIMEOUT)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        client = AsyncWebClient(
-            token=token,
-            base_url=api_url,
-            session=session,
-            retry_handlers=[],
-            logger=quiet_logger(),
-        )
-        client.proxy = proxy_for(api_url)  # the SDK's own choice ignores NO_PROXY
-        yield client
-
-
-def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for ``url``, but for hosts that it exempts."""
-    host = urlsplit(url).hostname or ""
-    if host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    return proxies.get(urlsplit(url).scheme) or proxies.get("http")
-
-
-async def identify(client: AsyncWebClient) -> Identity:
-    """Who this token speaks for."""
-    return (await identify_with_scopes(client))[0]
-
-
-async def identify_with_scopes(client: AsyncWebClient) -> tuple[Identity, frozenset[str]]:
-    """Also what it may do: Slack says so in a header of each answer."""
-    response = await _response(client, "auth.test", {})
-    scopes = str(response.headers.get("x-oauth-scopes") or "")
-    answer = _data(response)
-    bot = Identity(
-        team=str(answer["team_id"]),
-        user=str(answer["user_id"]),
-        bot_id=str(answer.get("bot_id") or ""),
-        name=str(answer.get("user") or "the bot"),
-        enterprise=str(answer.get("enterprise_id") or ""),
-        url=str(answer.get("url") or ""),
-    )
-    return bot, frozenset(scope.strip() for scope in scopes.split(",") if scope.strip())
-
-
-async def socket_url(client: AsyncWebClient, app_token: str) -> str:
-    """The address of a new Socket Mode connection."""
-    answer = await _translated(client, "apps.connections.open", {"app_token": app_token})
-    return str(answer.get("url"))
-
-
-async def file_info(client: AsyncWebClient, id: str) -> Mapping[str, Any]:
-    """A file as Slack describes it; it wants the scope files:read."""
-    answer = await _translated(client, "files.info", {"file": id})
-    described = answer.get("file")
-    return described if isinstance(described, dict) else {}
-
-
-async def name_of(client: AsyncWebClient, id: str) -> str | None:
-    """What a person or a channel is called. For channels, it needs scopes of its own.
-
-    :raises BotError: Slack does not say.
-    """
-    if id.startswith(("U", "W")):
-        return _name_of_person(await _translated(client, "users.info", {"user": id}))
-    answer = await _translated(client, "conversations.info", {"channel": id})
-    return (answer.get("channel") or {}).get("name")
 
 
 class SlackChat:
@@ -316,7 +207,7 @@ class SlackChat:
         self._remember_name(user, answer)
 
     def _remember_name(self, user: str, answer: Mapping[str, Any]) -> None:
-        if name := _name_of_person(answer):
+        if name := name_of_person(answer):
             self._names[user] = name
             if len(self._names) > REMEMBERED_NAMES:
                 self._names.popitem(last=False)
@@ -356,126 +247,12 @@ class SlackChat:
     async def _call(
         self, method: str, *, ends: bool = False, **arguments: Any
     ) -> Mapping[str, Any]:
-        """One call. Where its budget is spent, it waits its turn.
-
-        :raises RateLimited: by Slack.
-        :raises Unavailable: no answer, so that its effect is unknown; or Slack's own fault.
-        :raises SlackRefused: with Slack's error code.
-        """
+        """See `bot.web_api.call`. Where the method's budget is spent, it waits its turn."""
         budget = self._budgets.get(method)
         if budget is None:
-            return await _translated(self._client, method, arguments)
+            return await call(self._client, method, arguments)
         async with budget.turn(ends=ends):
-            return await _translated(self._client, method, arguments)
-
-
-class Surfaces:
-    """What the bot shows outside of threads: modals, the App Home, answers to commands, files.
-
-    Every call may raise `Transient` or `SlackRefused`.
-    """
-
-    def __init__(self, client: AsyncWebClient) -> None:
-        self._client = client
-
-    async def open_modal(self, trigger_id: str, view: dict[str, Any]) -> str:
-        """Its id. A trigger is good for 3 seconds: `SlackRefused` with `expired_trigger_id`."""
-        answer = await self._call("views.open", trigger_id=trigger_id, view=view)
-        return str(answer["view"]["id"])
-
-    async def update_modal(self, view_id: str, view: dict[str, Any]) -> None:
-        await self._call("views.update", view_id=view_id, view=view)
-
-    async def suggest(self, channel: str, prompts: list[dict[str, str]]) -> None:
-        """Offers ready-made questions in the direct messages of a channel.
-
-        With a thread's ``ts`` the call would do nothing, in silence
-        (docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts).
-        """
-        await self._call(
-            "assistant.threads.setSuggestedPrompts", channel_id=channel, prompts=prompts
-        )
-
-    async def entitle(self, channel: str, thread_ts: str, title: str) -> None:
-        """Names a session, which is a thread of the direct messages."""
-        await self._call(
-            "agents.sessions.rename", channel_id=channel, thread_ts=thread_ts, title=title
-        )
-
-    async def show_home(self, user: str, view: dict[str, Any]) -> None:
-        await self._call("views.publish", user_id=user, view=view)
-
-    async def respond(
-        self, response_url: str, message: dict[str, Any], *, replaces: bool = False
-    ) -> None:
-        """Answers a command or a button privately, also where the bot is no member.
-
-        Slack takes five answers in half an hour.
-        """
-        _check_response_url(response_url, self._client.base_url)
-        body = message | {"response_type": "ephemeral", "replace_original": replaces}
-        await self._send(response_url, json=body)
-
-    async def creator(self, channel: str) -> str | None:
-        """Who made a channel; it wants ``channels:read``, for private ones ``groups:read``."""
-        answer = await self._call("conversations.info", channel=channel)
-        return (answer.get("channel") or {}).get("creator") or None
-
-    async def direct(self, user: str, message: dict[str, Any]) -> tuple[str, str]:
-        """Says it in the direct messages with that person: their channel, and the ``ts``."""
-        return await self._post(channel=user, **message)
-
-    async def reply(self, channel: str, thread_ts: str, message: dict[str, Any]) -> None:
-        await self._post(channel=channel, thread_ts=thread_ts, **message)
-
-    async def upload(self, channel: str, thread_ts: str, *, name: str, content: bytes) -> None:
-        """Posts a file into a thread; needs the scope ``files:write``."""
-        place = await self._call("files.getUploadURLExternal", filename=name, length=len(content))
-        await self._send(str(place["upload_url"]), data=content)
-        await self._call(
-            "files.completeUploadExternal",
-            files=[{"id": str(place["file_id"]), "title": name}],
-            channel_id=channel,
-            thread_ts=thread_ts,
-        )
-
-    async def _post(self, **message: Any) -> tuple[str, str]:
-        quietly = {"unfurl_links": False, "unfurl_media": False}
-        answer = await self._call("chat.postMessage", **message, **quietly)
-        return str(answer["channel"]), str(answer["ts"])
-
-    async def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
-        return await _translated(self._client, method, arguments)
-
-    async def _send(self, url: str, **body: Any) -> None:
-        """To an address that Slack gave for this one purpose; no token goes there."""
-        session = self._client.session
-        assert session
-        try:
-            async with asyncio.timeout(CALL_TIMEOUT):
-                async with session.post(url, proxy=self._client.proxy, **body) as response:
-                    status = response.status
-                    seconds = retry_after(response.headers)
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable("Slack", type(error).__name__) from error
-        if status == 429:
-            raise RateLimited("Slack", seconds)
-        if status >= 500:
-            raise Unavailable("Slack", f"HTTP {status}")
-        if status >= 300:
-            raise SlackRefused("post", f"HTTP {status}")
-
-
-def _check_response_url(url: str, api_url: str) -> None:
-    """It comes with a payload: whatever that holds, only Slack is written to.
-
-    :raises SlackRefused: it leads elsewhere.
-    """
-    asked, api = urlsplit(url), urlsplit(api_url)
-    is_local = (asked.scheme, asked.netloc) == (api.scheme, api.netloc)
-    host = asked.hostname or ""
-    if not (is_local or (asked.scheme == "https" and host.endswith(SLACK_HOSTS))):
-        raise SlackRefused("response_url", "another host")
+            return await call(self._client, method, arguments)
 
 
 def _person(user: str, found: Mapping[str, Any], bot: Identity) -> Person:
@@ -496,89 +273,3 @@ def _person(user: str, found: Mapping[str, Any], bot: Identity) -> Person:
         is_guest=is_guest and not is_external,
         is_external=is_external,
     )
-
-
-def _name_of_person(answer: Mapping[str, Any]) -> str | None:
-    person = answer.get("user") or {}
-    profile = person.get("profile") or {}
-    name = profile.get("display_name") or profile.get("real_name") or person.get("name")
-    return str(name) if name else None
-
-
-async def _translated(
-    client: AsyncWebClient, method: str, arguments: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    return _data(await _response(client, method, arguments))
-
-
-async def _response(
-    client: AsyncWebClient, method: str, arguments: Mapping[str, Any]
-) -> AsyncSlackResponse:
-    # The SDK's method of that name knows which calls Slack takes as JSON and which as a form.
-    call = getattr(client, method.replace(".", "_"))
-    with _told(method):
-        try:
-            async with asyncio.timeout(SHOWING_TIMEOUT if method in SHOWING else CALL_TIMEOUT):
-                response: AsyncSlackResponse = await call(**arguments)
-        except SlackApiError as error:
-            raise translate(method, error) from error
-        # TimeoutError is an OSError; the last two: the SDK trips over what is no JSON object.
-        except (aiohttp.ClientError, OSError, AttributeError, ValueError) as error:
-            raise Unavailable("Slack", f"{method}: {type(error).__name__}") from error
-    return response
-
-
-@contextmanager
-def _told(method: str) -> Iterator[None]:
-    """When the call is over, the event ``slack.called`` tells of it."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-
-    def tell(error: str | None) -> None:
-        seconds = loop.time() - began
-        event(log, "slack.called", level=logging.DEBUG, method=method, seconds=seconds, error=error)
-
-    try:
-        yield
-    except BaseException as error:
-        tell(_code(error))
-        raise
-    tell(None)
-
-
-def _code(error: BaseException) -> str:
-    """Slack's code for it, or one like those."""
-    match error:
-        case SlackRefused():
-            return error.code
-        case RateLimited():
-            return "ratelimited"
-        case Unavailable():
-            return "unavailable"
-    return type(error).__name__
-
-
-def _data(response: AsyncSlackResponse) -> Mapping[str, Any]:
-    return response.data if isinstance(response.data, dict) else {}
-
-
-def translate(method: str, error: SlackApiError) -> BotError:
-    """The SDK's error as ours."""
-    response: Any = error.response
-    # The SDK's response, or aiohttp's own where the body was no JSON.
-    status = int(getattr(response, "status_code", 0) or getattr(response, "status", 0))
-    data = getattr(response, "data", None)
-    code = str(data.get("error") or "") if isinstance(data, dict) else ""
-    if status == 429 or code in RATE_LIMIT_ERRORS:
-        return RateLimited("Slack", retry_after(response.headers))
-    if status >= 500 or code in PASSING_ERRORS or not code:
-        return Unavailable("Slack", f"{method}: {code or f'HTTP {status}'}")
-    return SlackRefused(method, code)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds. Slack sends whole ones."""
-    try:
-        return max(0.0, float(headers["Retry-After"]))
-    except (KeyError, ValueError):
-        return None

@@ -20,7 +20,7 @@ from slack_bolt.response import BoltResponse
 from bot.errors import BotError, SlackRefused, Unavailable
 from bot.logs import broke, event
 from bot.retries import until_connected
-from bot.slack import proxy_for
+from bot.web_api import proxy_for
 
 log = logging.getLogger(__name__)
 

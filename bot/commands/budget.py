@@ -88,12 +88,12 @@ async def _team(store: Store, settings: ReportSettings) -> str:
     if len(teams) == 1:
         return teams[0]
     if settings.slack_bot_token:
-        from bot import slack  # with Slack's SDK: it takes a while
+        from bot import web_api  # with Slack's SDK: it takes a while
 
         token, api_url = settings.slack_bot_token, settings.slack_api_url
         try:
-            async with slack.connected(token, api_url=api_url) as client:
-                return (await slack.identify(client)).team
+            async with web_api.connected(token, api_url=api_url) as client:
+                return (await web_api.identify(client)).team
         except BotError as error:
             raise Refused(
                 f"Which workspace? Slack does not say ({error}): name it with --team."

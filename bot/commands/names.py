@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import slack
+from bot import web_api
 from bot.errors import BotError, SlackRefused
 from bot.settings import ReportSettings
 from bot.turnstile import Budget
@@ -43,7 +43,10 @@ async def names_of(ids: Sequence[str], settings: ReportSettings, heard: Heard) -
         return names
     token, api_url = settings.slack_bot_token, settings.slack_api_url
     try:
-        async with asyncio.timeout(NAMES_WITHIN), slack.connected(token, api_url=api_url) as client:
+        async with (
+            asyncio.timeout(NAMES_WITHIN),
+            web_api.connected(token, api_url=api_url) as client,
+        ):
             await asyncio.gather(
                 _Lookups(client, names, heard, len(ids), "users.info", PEOPLE).run(people),
                 _Lookups(client, names, heard, len(ids), "conversations.info", CHANNELS).run(
@@ -81,7 +84,7 @@ class _Lookups:
     async def _look_up(self, id: str, budget: Budget) -> None:
         try:
             async with budget.turn():
-                name = await slack.name_of(self.client, id)
+                name = await web_api.name_of(self.client, id)
         except BotError as error:
             if not (isinstance(error, SlackRefused) and error.code in OF_ONE) and not self.is_over:
                 self.is_over = True

@@ -37,8 +37,8 @@ from bot.messages import Identity, Question, Turn, TurnKey
 from bot.playground.slack import Delivery, LocalSlack, payloads
 from bot.queue import Queue
 from bot.settings import database_url
-from bot.slack import connected, socket_url
 from bot.store import Turns, opened
+from bot.web_api import connected, socket_url
 from bot.wishes import Wish
 
 BOT = Identity(team="T0LOCAL", user="U0BOT", bot_id="B0BOT", name="bot")

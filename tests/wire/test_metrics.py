@@ -20,7 +20,8 @@ from bot.openai_model import OpenAIModel
 from bot.playground.model import LocalModel, ModelFault
 from bot.playground.slack import Fault, LocalSlack
 from bot.retries import ask_again, until_recorded
-from bot.slack import SlackChat, connected
+from bot.slack import SlackChat
+from bot.web_api import connected
 from tests.scrape import Reading, scraped
 
 log = logging.getLogger("bot.test")

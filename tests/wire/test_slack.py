@@ -12,22 +12,16 @@ from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import slack as slack_edge
+from bot import web_api
 from bot.draft import Part
 from bot.errors import BotError, RateLimited, SlackRefused, Unavailable
 from bot.messages import Identity, Question, TurnKey
 from bot.playground.slack import Fault, LocalSlack
 from bot.playground.slack.limits import Limits
-from bot.slack import (
-    BUDGETS,
-    LOOKUPS_PER_QUESTION,
-    SlackChat,
-    connected,
-    identify,
-    proxy_for,
-    socket_url,
-)
+from bot.slack import BUDGETS, LOOKUPS_PER_QUESTION, SlackChat
 from bot.standing import UNMARKED
 from bot.views import notice_message, reply_message, stream_end
+from bot.web_api import connected, identify, proxy_for, socket_url
 
 BOT = Identity(
     team="T0LOCAL", user="U0BOT", bot_id="B0BOT", name="bot", url="https://local.slack.com/"
@@ -384,7 +378,7 @@ async def test_missing_scope_is_refused_with_slacks_word(
 async def test_call_that_takes_too_long_is_unavailable(
     slack: LocalSlack, general: str, root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slack_edge, "SHOWING_TIMEOUT", 0.1)
+    monkeypatch.setattr(web_api, "SHOWING_TIMEOUT", 0.1)
     slack.faults.add("chat.postMessage", Fault.slow(30))
 
     async with connected(slack.bot_token, api_url=slack.api_url) as client:

@@ -18,8 +18,8 @@ from bot import retries, socket_mode
 from bot.errors import SlackRefused
 from bot.playground.slack import Fault, LocalSlack
 from bot.playground.slack.delivery import Connections
-from bot.slack import connected, socket_url
 from bot.socket_mode import SocketMode
+from bot.web_api import connected, socket_url
 
 HASTY = (1.0, 0.0, 0.02, 0.02)  # seconds: as Slack's 3 s, at once, 1 minute, 5 minutes
 SECRET = "the merger with Initech"

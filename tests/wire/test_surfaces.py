@@ -12,8 +12,10 @@ from bot.messages import Identity
 from bot.people import Person
 from bot.playground.slack import Fault, LocalSlack
 from bot.playground.slack.blocks import visible_text
-from bot.slack import SlackChat, Surfaces, connected
+from bot.slack import SlackChat
+from bot.surfaces import Surfaces
 from bot.views import notice_message
+from bot.web_api import connected
 
 BOT = Identity(team="T0LOCAL", user="U0BOT", bot_id="B0BOT", name="bot")
 HELLO = notice_message("Hello.")
