@@ -12,7 +12,7 @@ from typing import Protocol
 
 from bot.errors import Transient
 from bot.logs import event
-from bot.pacing import Window
+from bot.window import Window
 
 log = logging.getLogger(__name__)
 

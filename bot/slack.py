@@ -10,11 +10,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import views
 from bot.errors import AskerUnknown, BotError, SlackRefused
 from bot.messages import Identity, Question, TurnKey
-from bot.pacing import Window
 from bot.people import Person
 from bot.standing import UNMARKED, is_unmarked, part_of
 from bot.turnstile import Budget, Shares
 from bot.web_api import call, name_of_person
+from bot.window import Window
 
 # Calls a minute and workspace, less a margin (docs.slack.dev/apis/web-api/rate-limits).
 # The pacer schedules posts and edits; these are what else the bot calls in mass.

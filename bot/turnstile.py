@@ -7,7 +7,8 @@ from math import inf
 from typing import Any, NamedTuple, Protocol
 
 from bot.errors import RateLimited, SlackRefused, Transient
-from bot.pacing import Call, Claim, Pacer, Window
+from bot.pacing import Call, Claim, Pacer
+from bot.window import Window
 
 # Seconds to hold a method where Slack refuses without saying for how long.
 UNSAID_RETRY_AFTER = 10.0
@@ -23,7 +24,7 @@ DRAW_AGAIN = 0.5
 
 
 class Drawn(NamedTuple):
-    """What a draw has told of the budgets, by name; see `bot.pacing.Window.state`."""
+    """What a draw has told of the budgets, by name; see `bot.window.Window.state`."""
 
     is_granted: bool
     states: Mapping[str, Any]

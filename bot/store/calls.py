@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, bindparam, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bot.pacing import Window
 from bot.store.schema import calls
 from bot.store.transactions import transaction
 from bot.store.turns import Turns
 from bot.turnstile import Drawn
+from bot.window import Window
 
 # Seconds in which Slack answers a call that is made now. One that takes longer frees its slot a
 # little early, which the margin below Slack's limits covers.

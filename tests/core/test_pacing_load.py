@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.pacing import LATE, MINUTE, UNDER_WAY, Call, Claim, Limits, Pacer
+from bot.pacing import LATE, Call, Claim, Limits, Pacer
 from bot.playground.slack import limits as slack
+from bot.window import MINUTE, UNDER_WAY
 
 Happening = Callable[[float], None]
 Form = Callable[[float, float], slack.Limiter]

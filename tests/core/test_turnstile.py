@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import RateLimited, Unavailable
-from bot.pacing import KNOWN_FOR, MINUTE, Call, Claim, Limits, Pacer, Window
+from bot.pacing import KNOWN_FOR, Call, Claim, Limits, Pacer
 from bot.turnstile import DRAW_AGAIN, UNSAID_RETRY_AFTER, Budget, Closed, Drawn, Late, Turnstile
+from bot.window import MINUTE, Window
 from tests.conftest import VirtualTimeLoop
 
 AWAY = Unavailable("the database", "OperationalError")

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.errors import Unavailable
-from bot.pacing import Window
 from bot.store import calls as module
 from bot.store import opened
 from bot.store.calls import SharedCalls
 from bot.store.schema import calls
 from bot.store.transactions import transaction
+from bot.window import Window
 from tests.postgres import Postgres
 
 # How far the clock of a process is ahead of that of the test, in seconds.

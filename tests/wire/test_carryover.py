@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bot.carryover import EVERY, CarryOver
-from bot.pacing import Window
 from bot.store import opened
 from bot.store.calls import CallsLeft
 from bot.turnstile import UNSAID_RETRY_AFTER
+from bot.window import Window
 
 
 def now() -> float:
