@@ -9,7 +9,7 @@ from bot.cut import join
 from bot.files import Attached, as_text, files_of, image_line
 from bot.gate import SPOKEN_SUBTYPES, text_of
 from bot.messages import ChatMessage, File, Identity, Image, Question, plain_name
-from bot.mrkdwn import from_mrkdwn, mentioned
+from bot.mrkdwn import as_shown, from_mrkdwn, mentioned
 from bot.pings import undo_neutralise
 from bot.rich_text import from_rich_text
 
@@ -159,6 +159,14 @@ def answer_text(message: SlackMessage) -> str:
     plain = "".join(_plain_text(block) for block in blocks)
     found = [*map(_block_text, blocks), plain]
     return undo_neutralise("\n\n".join(text for text in found if text))
+
+
+def notice_text(message: SlackMessage) -> str:
+    """What the bot itself says beneath its words in one of its messages."""
+    contexts = [block for block in _blocks(message) if block.get("type") == "context"]
+    elements = [each for block in contexts for each in block.get("elements") or ()]
+    said = [each.get("text") for each in elements if isinstance(each, Mapping)]
+    return "\n".join(as_shown(text, names={}) for text in said if isinstance(text, str))
 
 
 def _join_parts(thread: Sequence[SlackMessage], bot: Identity) -> list[Said]:

@@ -286,7 +286,7 @@ class Responder:
         # Of what was shown to its end no post is under way any more.
         has_ended = any(message.is_last for message in found.reply)
         was_begun = answer.turn.attempts > 0 and not has_ended
-        answer.stood_whole = has_ended and found.outcome == "complete"
+        answer.stood = found.reply[-1] if has_ended else None
         answer.reply.adopt(found, draft, expects_strays=was_begun and not answer.is_settled)
         if error:
             self._end_early(answer, error)
@@ -337,8 +337,9 @@ class Responder:
         is_private = isinstance(error, RefusedPrivately)
         if (is_private or isinstance(error, QuestionGone)) and not answer.reply.stands:
             answer.draft.drop()
-        elif is_private and answer.stood_whole:  # it is as whole as it was
-            answer.draft.end(offers=WHOLE)
+        elif is_private and (stood := answer.stood):  # it is as it was
+            offers = WHOLE if stood.outcome == "complete" else UNFINISHED
+            answer.draft.end(stood.notice, offers, outcome=stood.outcome)
         else:
             note = "" if is_private else error.sentence
             offers = UNFINISHED if error.may_retry else ()

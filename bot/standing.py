@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from bot.errors import BotError, QuestionGone, TooLate, TriedTooOften
 from bot.gate import SPOKEN_SUBTYPES, question_in
-from bot.history import answer_text, is_own, moment, reply_tag
+from bot.history import answer_text, is_own, moment, notice_text, reply_tag
 from bot.messages import Identity, Outcome, Question, Turn, TurnKey
 
 # No more processes than this may die with a turn: it may be what they died of.
@@ -32,6 +32,7 @@ class StandingMessage:
 
     ts: str
     text: str  # the model's words in it
+    notice: str = field(default="", compare=False)  # the bot's own beneath them
     is_last: bool = False  # it stands there as the end of an answer
     asked: int = 1  # `Turn.asked`: what it answers
     outcome: Outcome = "complete"  # of the answer that it is the end of
@@ -184,6 +185,7 @@ def _as_it_stands(message: Mapping[str, Any], bot: Identity) -> StandingMessage:
     return StandingMessage(
         _ts(message),
         answer_text(message),
+        notice_text(message),
         is_last=tag.get("is_last") is True,
         asked=asked if isinstance(asked, int) else 1,
         outcome=outcome if outcome in get_args(Outcome) else "complete",

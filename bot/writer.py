@@ -38,6 +38,7 @@ from bot.meter import Meter
 from bot.prompt import Prompt, TokenEstimate, files_that_fit, fit, system_message, together
 from bot.reply import Reply, ReplyChat
 from bot.retries import OnWait, ask_again, read_again, until_recorded
+from bot.standing import StandingMessage
 from bot.threads import Thread, Threads
 
 # Seconds. A shorter wait is over before its reader has understood the sentence about it.
@@ -137,7 +138,7 @@ class Answer:
     writing: asyncio.Task[None] | None = None
     is_admitted: bool = False  # the model may be asked
     is_settled: bool = False  # nothing that a dead process posted can come to stand there any more
-    stood_whole: bool = False  # before it began: an answer to what was asked earlier
+    stood: StandingMessage | None = None  # the end of the answer to what was asked before
     again: Asked | None = None  # what is asked in its place
 
     @property

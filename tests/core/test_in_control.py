@@ -578,6 +578,21 @@ async def test_whole_answer_that_may_not_be_given_anew_is_as_whole_as_it_was() -
     assert len(stage.model.asked) == 1
 
 
+@pytest.mark.parametrize("words", [WORDS, ""])
+async def test_failed_answer_that_may_not_be_given_anew_says_what_it_said(words: str) -> None:
+    admission = FakeAdmission(None, RefusedPrivately("Switched off here."))
+    broken: list[Step] = [words, StreamBroken("reset")]
+    stage = Stage(*[broken] * 5, admission=admission)
+    await stage.answer()
+    before, offered = stage.chat.screen, stage.offered
+
+    await stage.retry()
+
+    assert "[The connection" in before[0]
+    assert stage.chat.screen == before
+    assert stage.offered == offered
+
+
 async def test_regenerated_answer_survives_a_crash_before_its_first_words() -> None:
     """What stands there is whole, but it is what was asked before."""
     stage = Stage(["Whole.", USAGE], ["Anew.", USAGE])
