@@ -170,6 +170,15 @@ class Admission:
             )
             if refusal := _too_often(lately, most, now):
                 return refusal
+        return await self._used_up(team, channel, user, now)
+
+    async def why_not_anew(self, turn: Turn) -> str | None:
+        """What would be said if that turn were asked for again now, but for how often that is."""
+        key = turn.key
+        reason = await self.why_not_there(key.team, turn.user, key.channel)
+        return reason or await self._used_up(key.team, key.channel, turn.user, datetime.now(UTC))
+
+    async def _used_up(self, team: str, channel: str, user: str, now: datetime) -> str | None:
         uses = await until_recorded(lambda: self._budgets.uses(team, channel, user, now=now))
         over = budgets.spent(uses)
         return budgets.refusal(over, now) if over else None
@@ -250,8 +259,9 @@ class Admission:
             await self._say_no(turn, budgets.no_price(model), is_private=False)
 
     async def _say_no(self, turn: Turn, sentence: str, *, is_private: bool) -> NoReturn:
-        """In the thread; to the person alone where they did not mention the bot."""
-        if is_private or turn.is_follow_up:
+        """In the thread; to the person alone where they did not mention the bot, or where an answer
+        to what they asked before may stand there."""
+        if is_private or turn.is_follow_up or turn.asked > 1:
             await self._whisper(turn, sentence)
             raise RefusedPrivately(sentence)
         raise Refused(sentence)

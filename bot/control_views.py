@@ -16,6 +16,7 @@ DROPPED = "Your question still waited in line and was stopped there, so I do not
 ADMINS_TOO = "Only the person who asked and admins can do that."
 GONE = "I do not find the question of this answer any more, so there is nothing that I can do."
 OVER = "This answer has ended already."
+OTHERS = "Whoever asked would read: “{reason}”"
 THANKS = "Thank you. Whoever runs me can see what you think of this answer."
 THANKS_FOR_THE_REASON = "Thank you. Whoever runs me can read this."
 

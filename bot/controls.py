@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 CORRECTED_WITHIN = timedelta(minutes=1)
 
 
+# Seconds, of those in which a press has to be acknowledged.
+LOOKED_WITHIN = 1.0
+
+
 class Records(Protocol):
     """What is recorded of turns. Every call may raise `Transient`."""
 
@@ -86,6 +90,11 @@ class Admins(Protocol):
         """:raises BotError: it cannot be known."""
 
 
+class Admission(Protocol):
+    async def why_not_anew(self, turn: Turn) -> str | None:
+        """What would be said if that turn were asked for again now. May raise `BotError`."""
+
+
 class Teller(Protocol):
     async def whisper(self, channel: str, thread_ts: str | None, user: str, sentence: str) -> None:
         """Says something that only one person sees. May raise `BotError`."""
@@ -104,6 +113,7 @@ class Controls:
         records: Records,
         opinions: Opinions,
         line: Line,
+        admission: Admission,
         admins: Admins,
         teller: Teller,
         modals: Modals,
@@ -116,6 +126,7 @@ class Controls:
         self._records = records
         self._opinions = opinions
         self._line = line
+        self._admission = admission
         self._admins = admins
         self._teller = teller
         self._modals = modals
@@ -230,6 +241,11 @@ class Controls:
             await self._stop(self._line.turn(turn.key) or turn, by)
 
     async def _ask_again(self, turn: Turn, aim: Aim, user: str) -> None:
+        if reason := await self._why_not_anew(turn):
+            event(log, "wish.refused", channel=turn.key.channel, ts=turn.key.ts, user=user)
+            sentence = reason if user == turn.user else control_views.OTHERS.format(reason=reason)
+            self._tell(turn.key.channel, turn.private_thread_ts, user, sentence)
+            return
         try:
             again = await until_recorded(
                 lambda: self._records.ask_again(
@@ -246,6 +262,14 @@ class Controls:
         if again:
             event(log, "turn.asked_again", channel=turn.key.channel, ts=turn.key.ts, deed=aim.deed)
         self._go_on(again or await self._forgotten(turn.key))
+
+    async def _why_not_anew(self, turn: Turn) -> str | None:
+        """Looked at before anything changes. Where that takes long it is left to the answer, which
+        looks again."""
+        try:
+            return await asyncio.wait_for(self._admission.why_not_anew(turn), LOOKED_WITHIN)
+        except (BotError, TimeoutError):
+            return None
 
     async def _correct(self, edit: Edit) -> None:
         question = edit.question
@@ -270,8 +294,7 @@ class Controls:
         event(log, "wish.refused", channel=turn.key.channel, ts=turn.key.ts, user=user)
         wait = error.first_at + MINUTE - datetime.now(UTC)
         sentence = too_fast(error.most, wait=wait, asking=asking)
-        thread_ts = turn.thread_ts if turn.messages else turn.private_thread_ts
-        self._tell(turn.key.channel, thread_ts, user, sentence)
+        self._tell(turn.key.channel, turn.private_thread_ts, user, sentence)
 
     def _go_on(self, turn: Turn | None, question: Question | None = None) -> None:
         """Another process is told by the database where the turn is its own."""

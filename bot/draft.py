@@ -37,6 +37,7 @@ FIRST_WORDS = 16
 # What people may do to an answer, by buttons beneath it.
 Offer = Literal["stop", "continue", "retry", "rate", "regenerate"]
 WHOLE: tuple[Offer, ...] = ("rate", "regenerate")
+JUDGED: tuple[Offer, ...] = ("rate",)
 UNFINISHED: tuple[Offer, ...] = ("continue", "retry")
 
 
@@ -76,7 +77,9 @@ class Draft:
         # end none that the model begins with is added.
         self.kept = ""
         self._is_at_seam = False  # nothing has been written after it
-        self._is_outdated = False  # what stands answers something else
+        self.is_outdated = False  # what stands answers something else
+        self._before: _Text | None = None  # what did, until new words took its place
+        self.opening = ""  # what a message says that stands there before there are words for it
         self.notes: list[str] = []  # what the person should know, shown beneath the answer
         self.waiting = ""  # what the answer waits for, shown while it does
         self.ended = False
@@ -93,7 +96,7 @@ class Draft:
             self._text.push(text)
             return
         self._again.push(text)
-        enough = min(self._text.length, FIRST_WORDS) if self._is_outdated else self._text.length
+        enough = min(self._text.length, FIRST_WORDS) if self.is_outdated else self._text.length
         if self._again.length >= enough and not self._again.is_blank:
             self._take_over(self._again)
 
@@ -110,7 +113,7 @@ class Draft:
 
     def outdate(self) -> None:
         """Something else is asked: what stands gives way to the first words about that."""
-        self._again, self._is_outdated = None, True
+        self._again, self.is_outdated = None, True
         self.kept, self._is_at_seam = "", False
         self.notes, self.waiting = [], ""
 
@@ -136,8 +139,16 @@ class Draft:
         self.end()
         self.is_dropped = True
 
+    def go_back(self) -> None:
+        """What stood when something else was asked stands again, without what came since."""
+        self._again, self.notes = None, []
+        if self._before is not None:
+            self._text, self._before, self.is_outdated = self._before, None, True
+
     def _take_over(self, text: "_Text") -> None:
-        self._text, self._again, self._is_outdated = text, None, False
+        if self.is_outdated and self._before is None:
+            self._before = self._text
+        self._text, self._again, self.is_outdated = text, None, False
 
     def pause(self, note: str) -> None:
         """No more text comes from this process; another, or the next one, begins anew."""
@@ -199,6 +210,8 @@ class Draft:
             return ()
         *sealed, last = self._text.pieces(ended=self.ended) or [""]
         notice = "\n".join([*self.notes, *([self.waiting] if self.waiting else [])])
+        if not (last or notice or self.ended):
+            notice = self.opening
         if not (last or notice or self.ended):
             return ()
         earlier = (Part(text, is_final=True) for text in sealed)

@@ -138,7 +138,8 @@ class Turn:
     def private_thread_ts(self) -> str | None:
         """Where a private word on it is seen: Slack shows none in a thread without replies
         (docs.slack.dev/reference/methods/chat.postEphemeral)."""
-        return None if self.key.ts == self.thread_ts else self.thread_ts
+        has_replies = bool(self.messages) or self.key.ts != self.thread_ts
+        return self.thread_ts if has_replies else None
 
     def now_next(self) -> "Turn":
         return replace(self, is_next=True)

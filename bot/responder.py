@@ -10,11 +10,12 @@ from typing import Protocol
 from bot import views
 from bot.control_views import stopped
 from bot.cut import join, until_seam
-from bot.draft import UNFINISHED, WHOLE
+from bot.draft import JUDGED, UNFINISHED, WHOLE
 from bot.errands import Errands
 from bot.errors import (
     BotError,
     Interrupted,
+    NothingAsked,
     QuestionGone,
     RefusedPrivately,
     SlackRefused,
@@ -39,7 +40,7 @@ from bot.prices import Prices
 from bot.reply import LANDS_WITHIN, Reply
 from bot.retries import until_it_lands, until_recorded
 from bot.sign import Signs
-from bot.standing import Standing, hopeless, is_too_old, standing
+from bot.standing import Standing, StandingMessage, hopeless, is_too_old, standing
 from bot.stream import Streams
 from bot.threads import Thread, Threads
 from bot.turnstile import Closed, Turnstile
@@ -283,6 +284,9 @@ class Responder:
         answer.question, answer.thread = answer.question or found.question, found.thread
         answer.is_admitted = bool(found.reply) and not found.is_outdated
         draft.push(text)
+        if found.is_outdated and not answer.turn.is_continued:
+            draft.outdate()
+            draft.opening = views.ANEW
         # Of what was shown to its end no post is under way any more.
         has_ended = any(message.is_last for message in found.reply)
         was_begun = answer.turn.attempts > 0 and not has_ended
@@ -292,8 +296,6 @@ class Responder:
             self._end_early(answer, error)
         elif answer.turn.is_continued:
             draft.kept = until_seam(text)
-        elif found.is_outdated:
-            draft.outdate()
 
     # -- the model's side
 
@@ -333,17 +335,30 @@ class Responder:
         draft.end(offers=WHOLE)
 
     def _end_early(self, answer: Answer, error: BotError) -> None:
+        draft, stood = answer.draft, answer.stood
         answer.meter.outcome = error.outcome
         is_private = isinstance(error, RefusedPrivately)
         if (is_private or isinstance(error, QuestionGone)) and not answer.reply.stands:
-            answer.draft.drop()
-        elif is_private and (stood := answer.stood):  # it is as it was
+            draft.drop()
+        elif stood and is_private:  # it is as it was
+            draft.go_back()
             offers = WHOLE if stood.outcome == "complete" else UNFINISHED
-            answer.draft.end(stood.notice, offers, outcome=stood.outcome)
+            draft.end(stood.notice, offers, outcome=stood.outcome)
+        elif stood and self._stays(stood, answer, error):
+            draft.go_back()
+            said = [line for line in stood.notice.splitlines() if views.EARLIER not in line]
+            note = "\n".join([*said, f"{views.EARLIER} {error.sentence}"])
+            draft.end(note, WHOLE if error.may_retry else JUDGED, outcome=stood.outcome)
         else:
-            note = "" if is_private else error.sentence
-            offers = UNFINISHED if error.may_retry else ()
-            answer.draft.end(note, offers, outcome=error.outcome)
+            note = views.ENDS_HERE if is_private else error.sentence
+            draft.end(note, UNFINISHED if error.may_retry else (), outcome=error.outcome)
+
+    def _stays(self, stood: StandingMessage, answer: Answer, error: BotError) -> bool:
+        """A whole answer that was to be given anew outlasts an attempt that failed; one that a
+        person stopped only where nothing of the new one was to be read."""
+        if stood.outcome != "complete" or isinstance(error, NothingAsked):
+            return False
+        return answer.draft.is_outdated or not isinstance(error, Stopped | QuestionGone)
 
     def _begin_anew(self, answer: Answer, turn: Turn, question: Question | None) -> None:
         """An answer to other words, in the same reply, whose messages stand as they are."""

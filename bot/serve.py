@@ -284,6 +284,7 @@ async def _start(
         records=store.turns,
         opinions=store.feedback,
         line=queue,
+        admission=admission,
         admins=people,
         teller=chat,
         modals=surfaces,

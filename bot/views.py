@@ -20,6 +20,9 @@ SECTION_LIMIT = 3_000
 
 
 SUPERSEDED = "This message is no longer part of the answer."
+ANEW = "I am trying again..."
+EARLIER = "This is still the earlier answer, as the new one came to nothing."
+ENDS_HERE = "Other words were asked meanwhile, so this answer ends here."
 MAY_BE_WRONG = "I am a language model: what I write may be wrong, so check what matters."
 
 

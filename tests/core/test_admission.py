@@ -529,6 +529,36 @@ async def test_question_that_would_be_refused_is_known_before_it_is_there() -> N
 
 
 @pytest.mark.parametrize(
+    ("rules", "uses", "said"),
+    [
+        ({}, [], None),
+        ({"per_minute": 1}, [], None),  # counted when it is asked for
+        ({"users": frozenset({"UBEN"})}, [], NOT_YOU),
+        ({}, [Use(CHANNEL, "C1", 20 * DOLLAR)], "This channel has used up"),
+    ],
+)
+async def test_answer_that_would_not_be_given_anew_is_known_before_it_changes(
+    rules: dict[str, Any], uses: list[Use], said: str | None
+) -> None:
+    house = House(MEMBER, uses=uses)
+    house.before = [datetime.now(UTC)]
+
+    reason = await house.admission(**rules).why_not_anew(turn())
+
+    assert reason is None if said is None else (reason or "").startswith(said)
+    assert house.whispers == []
+
+
+async def test_limit_is_no_word_beneath_an_answer_to_what_was_asked_before() -> None:
+    house = House(MEMBER, uses=[Use(CHANNEL, "C1", 20 * DOLLAR)])
+
+    with pytest.raises(RefusedPrivately):
+        await house.admission().admit(replace(turn(), asked=2))
+
+    assert len(house.whispers) == 1
+
+
+@pytest.mark.parametrize(
     ("person", "rules", "is_welcome"),
     [
         (MEMBER, {}, True),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot import control_views
-from bot.controls import CORRECTED_WITHIN, Controls
+from bot.controls import CORRECTED_WITHIN, LOOKED_WITHIN, Controls
 from bot.draft import UNFINISHED, WHOLE, Part
 from bot.errands import Errands
 from bot.errors import AskedTooFast, AskerUnknown, SlackRefused, Unavailable
@@ -102,6 +102,8 @@ class Scene:
     admins: set[str] = field(default_factory=lambda: {"UCHLOE"})
     errors: dict[str, Exception] = field(default_factory=dict)
     errands: Errands = field(default_factory=Errands)
+    refusal: str | None = None  # why an answer may not be given anew
+    looks_for: float = 0.0  # seconds, for that
 
     def __post_init__(self) -> None:
         self.controls = Controls(
@@ -109,6 +111,7 @@ class Scene:
             records=self.records,
             opinions=self,
             line=self,
+            admission=self,
             admins=self,
             teller=self,
             modals=self,
@@ -128,6 +131,12 @@ class Scene:
 
     def renew(self, turn: Turn, question: Question | None = None) -> None:
         self.renewed.append(turn)
+
+    async def why_not_anew(self, turn: Turn) -> str | None:
+        if error := self.errors.get("why_not_anew"):
+            raise error
+        await asyncio.sleep(self.looks_for)
+        return self.refusal
 
     async def is_admin(self, user: str) -> bool:
         if error := self.errors.get("is_admin"):
@@ -423,6 +432,33 @@ async def test_whoever_presses_too_often_is_told_privately(
     assert who == user
     assert sentence.startswith("I take 20 questions a minute from one person")
     assert sentence.endswith("counts as well. Please press it again in 20 seconds.")
+
+
+async def test_press_that_would_be_refused_changes_nothing_and_is_told(over: Scene) -> None:
+    over.refusal = "I am switched off here."
+
+    await over.press("regenerate")
+
+    assert (over.records.written, over.asked) == ([], [])
+    assert over.told == [("UANA", "I am switched off here.")]
+
+
+async def test_admin_reads_what_whoever_asked_would_be_told(over: Scene) -> None:
+    over.refusal = "You have used up your budget."
+
+    await over.press("regenerate", user="UCHLOE")
+
+    assert over.asked == []
+    assert over.told == [("UCHLOE", "Whoever asked would read: “You have used up your budget.”")]
+
+
+async def test_refusal_that_is_not_known_in_time_is_left_to_the_answer(over: Scene) -> None:
+    over.refusal, over.looks_for = "Too late.", LOOKED_WITHIN + 60
+
+    await over.press("retry")
+
+    assert len(over.asked) == 1
+    assert over.told == []
 
 
 async def test_whoever_edits_too_often_is_told_that_the_earlier_words_are_answered(

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from bot.errors import Interrupted, RateLimited, RefusedPrivately, StreamBroken
+from bot.errors import Interrupted, ModelNotFound, RateLimited, RefusedPrivately, StreamBroken
 from bot.messages import DELETED, Question, Turn
 from bot.pacing import Limits
 from bot.responder import Responder
 from bot.standing import OLDEST
-from bot.views import MAY_BE_WRONG
+from bot.views import ANEW, EARLIER, ENDS_HERE, MAY_BE_WRONG
 from tests.core.fakes import (
     USAGE,
     FakeAdmission,
@@ -491,14 +491,14 @@ async def test_question_edited_until_no_words_are_left_is_told_so() -> None:
     assert len(stage.model.asked) == 1
 
 
-async def test_new_wording_is_admitted_anew_and_a_private_refusal_shows_nothing() -> None:
+async def test_new_wording_is_admitted_anew_and_a_private_refusal_says_no_reason() -> None:
     admission = FakeAdmission(None, RefusedPrivately("Too fast."))
     stage = Stage([WORDS, STALLED], ["Short.", USAGE], admission=admission)
     at(5.0, lambda: stage.correct("what else?"))
 
     await stage.answer()
 
-    assert stage.chat.screen == [WORDS.rstrip()]
+    assert stage.chat.screen == [f"{WORDS.rstrip()}\n[{ENDS_HERE}]"]
     assert len(stage.model.asked) == 1
     assert stage.turns.finished == {stage.turn.key: "refused"}
 
@@ -556,14 +556,80 @@ async def test_answer_that_comes_out_shorter_leaves_nothing_of_the_longer_one() 
     assert stage.chat.screen == ["Short."]
 
 
-async def test_answer_that_fails_again_leaves_the_text_that_stood_there() -> None:
-    stage = Stage([WORDS, 2.0, USAGE], [StreamBroken("reset")])
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        [ModelNotFound("gone")],  # before its first words
+        [WORDS, ModelNotFound("gone")],  # after they have taken the place of the earlier answer
+        [WORDS * 400, ModelNotFound("gone")],  # and of more messages
+    ],
+)
+async def test_whole_answer_stands_again_where_the_new_one_fails(attempt: list[Step]) -> None:
+    stage = Stage(["Whole, and good.", USAGE], attempt)
     await stage.answer()
 
     await stage.retry()
 
-    assert stage.chat.screen[0].startswith(WORDS.rstrip() + "\n[")
-    assert stage.offered == ["continue", "retry"]
+    (text,) = stage.chat.screen
+    assert text.startswith(f"Whole, and good.\n[{EARLIER} The model")
+    assert stage.offered == ["rate", "more"]
+    assert stage.turns.finished == {stage.turn.key: "failed"}
+
+
+async def test_it_says_so_once_however_often_that_fails_and_nothing_after_one_that_is_whole() -> (
+    None
+):
+    gone: list[Step] = [ModelNotFound("gone")]
+    stage = Stage(["Whole, and good.", USAGE], gone, gone, ["Anew.", USAGE])
+    await stage.answer()
+    await stage.retry()
+    await stage.retry()
+    failed_twice = stage.chat.screen
+
+    await stage.retry()
+
+    assert failed_twice[0].count(EARLIER) == 1
+    assert stage.chat.screen == ["Anew."]
+
+
+@pytest.mark.parametrize(
+    ("after", "screen"),
+    [
+        (1.0, f"Whole, and good.\n[{EARLIER} Stopped by Ana.]"),
+        (6.0, f"{WORDS.rstrip()}\n{STOPPED}"),
+    ],
+)
+async def test_stop_keeps_what_is_to_be_read_at_that_moment(after: float, screen: str) -> None:
+    stage = Stage(["Whole, and good.", USAGE], [4.0, WORDS, STALLED])
+    await stage.answer()
+    at(after, stage.stop)
+
+    await stage.retry()
+
+    assert stage.chat.screen == [screen]
+
+
+async def test_whole_answer_to_a_question_that_was_deleted_stays_and_is_not_offered_anew() -> None:
+    stage = Stage(["Whole, and good.", USAGE])
+    await stage.answer()
+    stage.chat.asked = None
+
+    await stage.retry()
+
+    assert stage.chat.screen[0].startswith(f"Whole, and good.\n[{EARLIER} The question was deleted")
+    assert stage.offered == ["rate"]
+
+
+async def test_failure_without_words_gives_way_to_a_word_and_stop_at_once() -> None:
+    stage = Stage([ModelNotFound("gone")], [5.0, "Anew.", USAGE])
+    await stage.answer()
+    seen: list[tuple[list[str], list[str]]] = []
+    at(2.0, lambda: seen.append((stage.chat.screen, stage.offered)))
+
+    await stage.retry()
+
+    assert seen == [([f"[{ANEW}]"], ["stop"])]
+    assert stage.chat.screen == ["Anew."]
 
 
 async def test_whole_answer_that_may_not_be_given_anew_is_as_whole_as_it_was() -> None:

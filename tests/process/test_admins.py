@@ -18,6 +18,7 @@ import pytest_asyncio
 from bot import money
 from bot.playground.slack import payloads
 from bot.playground.slack.blocks import visible_text
+from bot.playground.slack.elements import elements
 from tests.bot_process import running
 from tests.process.conftest import Stage, local_servers
 
@@ -395,6 +396,34 @@ async def test_admin_sets_a_channel_s_limit_which_then_holds(stage: Stage, place
     assert "Something" in await answered(stage, elsewhere, BEN, "[[say Something]]")
     await no_limits(stage)
     assert "Something" in await answered(stage, place, BEN, "[[say Something]]")
+
+
+async def test_answer_that_a_limit_keeps_from_being_given_anew_stays_as_it_is(
+    stage: Stage,
+) -> None:
+    place = stage.slack.add_channel("anew", members=[BEN, ADMIN])
+    ts = await stage.ask("[[say All of it.]] what?", channel=place, user=BEN)
+    await stage.whole(ts)
+    await set_limit(stage, "1", "tokens", whom="channel", budget_channel=of("conversation", place))
+    before, requests = stage.thread(ts), len(stage.model.requests)
+    menu = next(
+        each for block in before[-1]["blocks"] for each in elements(block) if "options" in each
+    )
+
+    for user in (BEN, ADMIN):
+        press = await stage.slack.act(
+            place, user, before[-1]["ts"], "more", selected=menu["options"][0]["value"]
+        )
+        await press.wait()
+    (ben,) = await stage.slack.until(lambda: stage.slack.ephemerals(place, BEN))
+    (chloe,) = await stage.slack.until(lambda: stage.slack.ephemerals(place, ADMIN))
+
+    assert visible_text(ben).startswith("This channel has used up its budget of 1 token")
+    assert visible_text(chloe).startswith("Whoever asked would read: “This channel has used up")
+    assert (ben["thread_ts"], chloe["thread_ts"]) == (ts, ts)
+    assert stage.thread(ts) == before
+    assert len(stage.model.requests) == requests
+    await no_limits(stage)
 
 
 async def test_one_s_own_limit_is_told_to_oneself(stage: Stage, place: str) -> None:
