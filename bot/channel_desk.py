@@ -23,6 +23,10 @@ from bot.views import notice_message
 
 log = logging.getLogger(__name__)
 
+# Changes that are read to find out what somebody's form showed. Where more were made while it was
+# open, all that differs is left to that person.
+MOST_MEANWHILE = 50
+
 
 class Channels(Protocol):
     """Every call may raise `Transient`."""
@@ -53,6 +57,8 @@ class Surfaces(Protocol):
     ) -> None: ...
 
     async def open_modal(self, trigger_id: str, view: dict[str, Any]) -> str: ...
+
+    async def update_modal(self, view_id: str, view: dict[str, Any]) -> None: ...
 
     async def direct(self, user: str, message: dict[str, Any]) -> tuple[str, str]: ...
 
@@ -97,7 +103,14 @@ class ChannelDesk:
             await self._surfaces.open_modal(command.trigger_id, view)
 
     async def open(self, press: Press) -> None:
-        """The form for a channel that an admin has chosen in the App Home."""
+        """The form: for a channel chosen in the App Home, or again where it has just been saved."""
+        if press.is_home:
+            await self._open_chosen(press)
+        else:
+            view = await self._form_for(press.user, press.value)
+            await self._surfaces.update_modal(press.view_id, view)
+
+    async def _open_chosen(self, press: Press) -> None:
         if not await self._people.is_admin(press.user):
             await self._surfaces.direct(press.user, notice_message(views.ADMINS_ONLY))
             return
@@ -113,8 +126,8 @@ class ChannelDesk:
 
         :raises Unfit: the form cannot be taken as it is.
         """
-        settings = views.settings_from(submission.entered, self._offer)
         channel, seen = views.shown_in(submission.about)
+        settings = views.settings_from(submission.entered, self._offer, seen=seen)
         return self._save(submission.user, channel, settings, seen)
 
     async def _save(self, user: str, channel: str, settings: ChannelSettings, seen: str) -> Json:
@@ -126,12 +139,11 @@ class ChannelDesk:
         if settings.model:
             limits = await self._limits.all(self._team)
             if problem := why_not_model(limits, channel, settings.model, self._prices):
-                raise Unfit(views.MODEL, problem)
+                raise Unfit(views.block_of(views.MODEL, seen), problem)
         now = datetime.now(UTC)
         if not await self._channels.set(self._team, channel, settings, seen=seen, by=user, at=now):
-            return views.settings_modal(
-                await self._here(channel), said=views.CHANGED_MEANWHILE, entered=settings
-            )
+            since = await self._since(channel, seen)
+            return views.not_saved_modal(await self._here(channel), settings, since)
         event(
             log,
             "channel.set",
@@ -144,7 +156,23 @@ class ChannelDesk:
             max_tokens=settings.max_tokens,
             instructions=len(settings.instructions),  # characters: words are not for the log
         )
-        return views.settings_modal(await self._here(channel), said=views.SAVED)
+        return views.saved_modal(await self._here(channel))
+
+    async def _form_for(self, user: str, channel: str) -> Json:
+        if not is_channel(channel):
+            return views.refused_modal(views.NONE_CHOSEN)
+        if why_not := await self._why_not(user, channel):
+            return views.refused_modal(why_not)
+        return views.settings_modal(await self._here(channel))
+
+    async def _since(self, channel: str, seen: str) -> list[Change]:
+        """What has been changed since the settings were those with that digest, the newest first;
+        nothing where that is not known."""
+        changes = await self._channels.changes(self._team, channel, most=MOST_MEANWHILE)
+        for count, change in enumerate(changes, start=1):
+            if change.before.digest == seen:
+                return changes[:count]
+        return []
 
     async def _here(self, channel: str) -> views.Here:
         return views.Here(

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -90,6 +90,10 @@ class Offer:
         """The one that answers; the operator may offer the chosen one no more."""
         return settings.model if settings.model in self.models else self.models[0]
 
+    def as_shown(self, settings: ChannelSettings) -> ChannelSettings:
+        """As a form begins with them: a model that cannot be chosen there is as everywhere."""
+        return settings if settings.model in self.models[1:] else replace(settings, model=None)
+
     def manner(self, settings: ChannelSettings) -> Manner:
         cap = settings.max_tokens
         return Manner(
@@ -98,6 +102,31 @@ class Offer:
             None if cap is None else min(cap, self.most_tokens),
             settings.instructions,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What somebody entered, together with what others have set while the form was open."""
+
+    settings: ChannelSettings
+    taken: frozenset[str] = frozenset()  # names of fields that have the others' values
+    contested: frozenset[str] = frozenset()  # in which something else is set by now: as entered
+
+
+def merged(shown: ChannelSettings | None, entered: ChannelSettings, now: ChannelSettings) -> Merge:
+    """A field left as the form showed it takes what is set ``now``; any other stays as entered.
+
+    Where it is not known what the form ``shown`` was, every difference is contested.
+    """
+    mine, theirs = asdict(entered), asdict(now)
+    differing = {name for name in mine if mine[name] != theirs[name]}
+    if shown is None:
+        return Merge(entered, contested=frozenset(differing))
+    before = asdict(shown)
+    taken = frozenset(name for name in differing if mine[name] == before[name])
+    contested = frozenset(name for name in differing - taken if theirs[name] != before[name])
+    together = replace(entered, **{name: theirs[name] for name in taken})
+    return Merge(together, taken, contested)
 
 
 def models_chosen(channels: Mapping[str, ChannelSettings]) -> dict[str, str]:

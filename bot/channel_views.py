@@ -4,9 +4,11 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from bot.blocks import (
+    SECTION_LIMIT,
     Json,
     actions,
     asked,
@@ -31,8 +33,11 @@ from bot.channel_settings import (
     MOST_TEMPERATURE,
     Change,
     ChannelSettings,
+    Merge,
     Offer,
+    merged,
 )
+from bot.channel_words import all_deeds, answering, deeds, value
 from bot.follow_ups import CHANNEL_EVENTS
 from bot.interactions import Unfit
 
@@ -53,6 +58,16 @@ FOLLOWS_WORDS: Mapping[str, str] = {
 }
 AS_EVERYWHERE = "*"  # in the menu of models
 
+# Which value of `ChannelSettings` stands in a field.
+NAMES: Mapping[str, str] = {
+    ALLOWED: "is_allowed",
+    INSTRUCTIONS: "instructions",
+    MODEL: "model",
+    TEMPERATURE: "temperature",
+    TOKENS: "max_tokens",
+    FOLLOWS: "follows_up",
+}
+
 NO_DIRECT = (
     "Settings are for channels: write `/llm settings` in one. Direct messages are as whoever runs "
     "me has set them up."
@@ -68,11 +83,14 @@ NOT_SHOWN = (
 )
 ADMINS_ONLY = "Only admins may choose a channel here; `/llm settings` works in your own channels."
 NONE_CHOSEN = "Choose a channel first, then open its settings."
-CHANGED_MEANWHILE = (
-    ":warning: Somebody changed these settings while you had them open (see the changes below), so "
-    "*nothing is saved yet*. Here is what you entered: *Save* puts it in the place of theirs."
+NOT_SAVED = (
+    ":warning: *Nothing is saved yet*: the settings of <#{channel}> were changed while you had "
+    "this form open."
 )
-SAVED = ":white_check_mark: Saved. It counts from the next answer on."
+SAVED = ":white_check_mark: *Saved.* It counts from the next answer on."
+
+# What a form that was not saved is sent off with: two things are saved, or one instead of another.
+SAVE_BOTH, SAVE_ANYWAY = "Save both", "Save anyway"
 
 MOST_CHANGES = 5
 
@@ -90,17 +108,43 @@ class Here:
     is_listed: bool = True  # the operator lets the bot answer there
 
 
-def settings_modal(here: Here, *, said: str = "", entered: ChannelSettings | None = None) -> Json:
-    """The form, which knows what was set when it was shown; ``said`` is what has become of it, and
-    ``entered`` what stands in its fields instead of what is set."""
+def settings_modal(here: Here) -> Json:
+    """The form, which knows what was set when it was shown."""
     blocks = [
-        *([section(said), divider()] if said else []),
         section(f"*<#{here.channel}>*"),
         *_warnings(here),
-        *_form(here.offer, entered or here.settings),
+        *_form(here, here.settings),
         *_changes(here.changes),
     ]
-    view = modal("Channel settings", blocks, callback_id=SETTINGS, submit="Save")
+    return _about(here, modal("Channel settings", blocks, callback_id=SETTINGS, submit="Save"))
+
+
+def saved_modal(here: Here) -> Json:
+    """In the form's place: what is set now, and the way back to the form."""
+    again = actions(button(OPEN, "Change again", value=here.channel))
+    return modal("Saved", [section(SAVED), *in_words(here), again], callback_id=SETTINGS)
+
+
+def not_saved_modal(here: Here, entered: ChannelSettings, since: Sequence[Change]) -> Json:
+    """The form once more, where others have set something else while it was open.
+
+    It has their values where this person had changed nothing. Where both had, it has what this
+    person entered, and theirs beneath it. ``since`` are the changes since it was shown, the newest
+    first; none: that is not known.
+    """
+    shown = here.offer.as_shown(since[-1].before) if since else None
+    merge = merged(shown, entered, here.offer.as_shown(here.settings))
+    submit = SAVE_ANYWAY if merge.contested else SAVE_BOTH
+    blocks = [
+        section("\n".join(_meanwhile(here, merge, since, submit))),
+        divider(),
+        *_warnings(here),
+        *_form(here, merge.settings, _theirs(here, merge, since)),
+    ]
+    return _about(here, modal("Not saved yet", blocks, callback_id=SETTINGS, submit=submit))
+
+
+def _about(here: Here, view: Json) -> Json:
     return view | {"private_metadata": f"{here.channel} {here.settings.digest}"}
 
 
@@ -108,6 +152,15 @@ def shown_in(about: str) -> tuple[str, str]:
     """The channel that a form was opened for, and the digest of the settings that it showed."""
     channel, _, digest = about.partition(" ")
     return channel, digest
+
+
+def block_of(field: str, seen: str) -> str:
+    """The ``block_id`` of a field in a form that shows the settings with that digest.
+
+    A form that is shown again with others has other blocks: in a block of the same name Slack keeps
+    what was typed, whatever the new one begins with (docs.slack.dev/reference/views/modal-views).
+    """
+    return f"{field}-{seen}"
 
 
 def refused_modal(sentence: str) -> Json:
@@ -135,8 +188,7 @@ def in_words(here: Here) -> list[Json]:
     if not (settings.is_allowed and here.is_listed):
         lines = [f"{where} I answer nobody."]
     else:
-        follows = FOLLOWS_WORDS["yes" if settings.follows_up else "no"]
-        lines = [f"{where} I answer with {_how(settings, offer)}. {follows}."]
+        lines = [f"{where} {answering(settings, offer)}"]
     if here.changes:
         newest = here.changes[0]
         lines.append(f"Set by {doer(newest.by)}, {moment(newest.at)}.")
@@ -147,15 +199,18 @@ def in_words(here: Here) -> list[Json]:
     return blocks
 
 
-def settings_from(entered: Mapping[str, str], offer: Offer) -> ChannelSettings:
-    """:raises Unfit: saying at each field what is wrong."""
+def settings_from(entered: Mapping[str, str], offer: Offer, *, seen: str) -> ChannelSettings:
+    """``seen`` is the digest of the settings that the form showed.
+
+    :raises Unfit: saying at each field what is wrong.
+    """
     problems: dict[str, str] = {}
 
     def read(field: str, parsed: Any) -> Any:
         try:
             return parsed(entered.get(field, "").strip())
         except ValueError as problem:
-            problems[field] = str(problem)
+            problems[block_of(field, seen)] = str(problem)
 
     found = ChannelSettings(
         is_allowed=read(ALLOWED, _yes_or_no("Choose whether I answer here.")),
@@ -166,15 +221,27 @@ def settings_from(entered: Mapping[str, str], offer: Offer) -> ChannelSettings:
         max_tokens=read(TOKENS, lambda text: _tokens(text, offer.most_tokens)),
     )
     if problems:
-        (field, sentence), *others = problems.items()
-        raise Unfit(field, sentence, dict(others))
+        (block_id, sentence), *others = problems.items()
+        raise Unfit(block_id, sentence, dict(others))
     return found
 
 
 # -- parts of the form
 
 
-def _form(offer: Offer, settings: ChannelSettings) -> Iterator[Json]:
+def _form(
+    here: Here,
+    filled_in: ChannelSettings,
+    notes: Mapping[str, Sequence[Json]] = MappingProxyType({}),
+) -> Iterator[Json]:
+    """``notes`` stand beneath the fields."""
+    for block in _fields(here.offer, filled_in):
+        field = block["block_id"]
+        yield block | {"block_id": block_of(field, here.settings.digest)}
+        yield from notes.get(field, ())
+
+
+def _fields(offer: Offer, settings: ChannelSettings) -> Iterator[Json]:
     is_allowed, follows = (
         "yes" if on else "no" for on in (settings.is_allowed, settings.follows_up)
     )
@@ -188,7 +255,7 @@ def _form(offer: Offer, settings: ChannelSettings) -> Iterator[Json]:
     )
     everywhere = {AS_EVERYWHERE: f"As everywhere: {offer.models[0]}"}
     models = everywhere | {name: name for name in offer.models[1:]}
-    chosen = settings.model if settings.model in models else AS_EVERYWHERE
+    chosen = offer.as_shown(settings).model or AS_EVERYWHERE
     yield asked(MODEL, "Model", menu(MODEL, models, chosen=chosen))
     yield asked(
         TEMPERATURE,
@@ -224,6 +291,10 @@ def _form(offer: Offer, settings: ChannelSettings) -> Iterator[Json]:
     )
 
 
+def _in_brackets(value: float | None) -> str:
+    return "" if value is None else f" ({value:g})"
+
+
 def _warnings(here: Here) -> Iterator[Json]:
     """Where what is set does not hold."""
     if not here.is_listed:
@@ -237,58 +308,71 @@ def _warnings(here: Here) -> Iterator[Json]:
 def _changes(changes: Sequence[Change]) -> list[Json]:
     if not changes:
         return []
-    said = [f"{moment(each.at)}  {doer(each.by)}: {_what(each)}" for each in changes[:MOST_CHANGES]]
+    said = []
+    for each in changes[:MOST_CHANGES]:
+        deed = all_deeds(each.before, each.after)
+        said.append(f"{moment(each.at)}: {doer(each.by)} {deed}.")
     return [divider(), section("*Changes*\n" + "\n".join(said))]
 
 
-def _what(change: Change) -> str:
-    """Instructions by their length: they stand in the form."""
-    before, after = change.before, change.after
-    pairs = {
-        "answers": (_on(before.is_allowed), _on(after.is_allowed)),
-        "without a mention": (_on(before.follows_up), _on(after.follows_up)),
-        "instructions": (_size(before.instructions), _size(after.instructions)),
-        "model": (before.model, after.model),
-        "temperature": (before.temperature, after.temperature),
-        "longest answer": (before.max_tokens, after.max_tokens),
-    }
-    said = [
-        f"{name} {_value(was)} → {_value(now)}" for name, (was, now) in pairs.items() if was != now
-    ]
-    sizes = {len(words) for words in (before.instructions, after.instructions)}
-    if before.instructions != after.instructions and len(sizes) == 1:
-        said.append("instructions reworded")
-    return ", ".join(said)
+# -- parts of a form that was not saved
 
 
-# -- words
+def _meanwhile(here: Here, merge: Merge, since: Sequence[Change], submit: str) -> Iterator[str]:
+    """What others have changed, and what the form makes of it."""
+    yield NOT_SAVED.format(channel=here.channel)
+    if since:
+        before, now = map(here.offer.as_shown, (since[-1].before, here.settings))
+        for name, deed in deeds(before, now).items():
+            yield f"• {_who(name, since)} {deed}.{_becomes(name, merge)}"
+    else:
+        yield "I cannot tell any more by whom: what is set now stands at each field that differs."
+    yield f"*{submit}* sets what this form shows now."
 
 
-def _how(settings: ChannelSettings, offer: Offer) -> str:
-    parts = [f"`{escape(offer.model(settings))}`"]
-    if settings.temperature is not None:
-        parts.append(f"temperature {settings.temperature:g}")
-    if most := offer.manner(settings).max_tokens:
-        parts.append(f"at most {most:,} tokens")
-    return ", ".join(parts)
+def _becomes(name: str, merge: Merge) -> str:
+    if name in merge.taken:
+        return " You had left this alone, so your form has it too."
+    if name in merge.contested:
+        return " You changed this too: the form has yours, and theirs beneath."
+    return " So did you."
 
 
-def _on(is_on: bool) -> str:
-    return "on" if is_on else "off"
+def _theirs(here: Here, merge: Merge, since: Sequence[Change]) -> Mapping[str, Sequence[Json]]:
+    """By field, what others have set where this person has changed it too."""
+    contested = {field: name for field, name in NAMES.items() if name in merge.contested}
+    return {field: _instead(here, name, since) for field, name in contested.items()}
 
 
-def _size(instructions: str) -> str | None:
-    return f"of {len(instructions):,} characters" if instructions else None
+def _instead(here: Here, name: str, since: Sequence[Change]) -> list[Json]:
+    by = f", by {_who(name, since)}" if since else ""
+    yours = f"*{SAVE_ANYWAY}* puts yours in its place."
+    instructions = here.settings.instructions
+    if name == "instructions" and instructions:
+        words = {"type": "section", "text": plain(instructions[:SECTION_LIMIT])}
+        return [section(f":warning: This is set now{by}. {yours}"), words]
+    return [section(f":warning: Set now{by}: *{_said(name, here)}*. {yours}")]
 
 
-def _value(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "as everywhere" if value is None else escape(str(value))
+def _who(name: str, since: Sequence[Change]) -> str:
+    """Who was the last to change a value."""
+    found = (each.by for each in since if getattr(each.before, name) != getattr(each.after, name))
+    by = next(found, "")
+    return doer(by) if by else "Somebody"
 
 
-def _in_brackets(value: float | None) -> str:
-    return "" if value is None else f" ({value:g})"
+def _said(name: str, here: Here) -> str:
+    """One of the values that are set, as its field would show it."""
+    settings = here.offer.as_shown(here.settings)
+    match name:
+        case "is_allowed":
+            return ALLOWED_WORDS["yes" if settings.is_allowed else "no"]
+        case "follows_up":
+            return FOLLOWS_WORDS["yes" if settings.follows_up else "no"]
+        case "instructions":
+            return "no instructions"
+        case _:
+            return value(name, settings)
 
 
 # -- what people enter: ValueErrors say what is wrong with it

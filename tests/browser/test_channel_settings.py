@@ -32,14 +32,20 @@ def test_whoever_made_a_channel_sets_it_and_the_thread_goes_on_without_a_mention
     ben.choose(field("follows"), "Also without a mention, in threads in which I have answered")
     ben.find(field("temperature")).send_keys("0.5")
     ben.press("Save")
-    ben.says("#modal", "✅ Saved.")
-    ben.says("#modal", "@Ben: without a mention off → on")
+    ben.says("#modal-title", "Saved")
+    ben.says("#modal", "✅ Saved. It counts from the next answer on.")
+    ben.says("#modal", "In #random I answer with the model local-model-large")
+    ben.says("#modal", "I also answer messages that do not mention me.")
+    ben.press("Change again")
+    ben.says(
+        "#modal", "@Ben wrote instructions (21 characters), set the model to local-model-large"
+    )
     ben.press("Close", within="#modal")
 
     ana.write("/llm")
     shown = ana.message("What I am told here", by="Bot").words
     assert "Answer like a sailor." in shown
-    assert "local-model-large" in shown
+    assert "I answer with the model local-model-large at a temperature of 0.5." in shown
     assert not any("sailor" in words for words in ben.messages())
 
     ana.write("@Bot the first? [[say One.]]")
@@ -59,6 +65,35 @@ def test_what_is_wrong_is_said_at_its_field(ben: Window) -> None:
 
     ben.says("#modal", "Write a whole number from 100 to 4,000")
     ben.press("Close", within="#modal")
+
+
+def test_who_changes_another_field_than_somebody_else_meanwhile_saves_both(
+    real: Playground, ben: Window, windows: Windows
+) -> None:
+    chloe = windows.open(real.address, speaker="Chloe", channel="random")
+    chloe.write("/llm settings")
+    chloe.says("#modal-title", "Channel settings")
+    ben.write("/llm settings")
+    box = ben.find(field("instructions"))
+    box.clear()
+    box.send_keys("Answer like a pirate.")
+    ben.press("Save")
+    ben.says("#modal-title", "Saved")
+    ben.press("Close", within="#modal")
+
+    box = chloe.find(field("temperature"))
+    box.clear()
+    box.send_keys("1,1")  # a comma is taken for a point
+    chloe.press("Save")
+    chloe.says("#modal-title", "Not saved yet")
+    chloe.says("#modal", "You had left this alone, so your form has it too.")
+    assert chloe.find(field("instructions")).get_property("value") == "Answer like a pirate."
+    assert chloe.find(field("temperature")).get_property("value") == "1.1"
+    chloe.press("Save both")
+
+    chloe.says("#modal", "at a temperature of 1.1")
+    chloe.says("#modal", "Answer like a pirate.")
+    chloe.press("Close", within="#modal")
 
 
 def test_others_read_what_is_set_and_who_may_change_it(real: Playground, windows: Windows) -> None:
@@ -82,6 +117,7 @@ def test_an_admin_finds_them_in_the_app_home(real: Playground, windows: Windows)
     chloe.choose(field("allowed"), "I answer nobody here")
     chloe.press("Save")
     chloe.says("#modal", "✅ Saved.")
+    chloe.says("#modal", "In #general I answer nobody.")
     chloe.press("Close", within="#modal")
 
     ana = windows.open(real.address)

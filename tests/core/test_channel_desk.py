@@ -31,7 +31,8 @@ PRICES = Prices(()).under(
     "date = 2026-11-01\n[models]\nusual = { input = 1.0, output = 2.0 }", "a test"
 )
 UNTOUCHED = {views.ALLOWED: "yes", views.FOLLOWS: "no", views.MODEL: "*"}
-NOTHING_SET = f"{CHANNEL} {AS_EVERYWHERE.digest}"  # when the form was opened
+SEEN = AS_EVERYWHERE.digest  # nothing was set when the form was opened
+NOTHING_SET = f"{CHANNEL} {SEEN}"
 BRIEF = {**UNTOUCHED, views.INSTRUCTIONS: "Be brief."}
 DOLLAR = 10**12
 
@@ -96,6 +97,9 @@ class House:
         self._show("a form", view)
         return "V1"
 
+    async def update_modal(self, view_id: str, view: Json) -> None:
+        self._show(f"the form {view_id}", view)
+
     async def direct(self, user: str, message: Json) -> tuple[str, str]:
         self._show(f"DM of {user}", message)
         return "D1", "1.1"
@@ -119,6 +123,21 @@ def command(user: str, channel: str = CHANNEL) -> Command:
 
 def form(user: str, entered: dict[str, str] = BRIEF, about: str = NOTHING_SET) -> Submission:
     return Submission(user, views.SETTINGS, "V1", entered, about)
+
+
+def again(user: str, channel: str = CHANNEL) -> Press:
+    """A press beneath what was saved."""
+    return Press(user, views.OPEN, channel, "1", view_id="V1")
+
+
+def filled_in(view: Json) -> dict[str, str]:
+    """What a form holds that nobody has touched."""
+    elements = [block["element"] for block in view["blocks"] if block["type"] == "input"]
+    held = {
+        each["action_id"]: each.get("initial_value") or each.get("initial_option", {}).get("value")
+        for each in elements
+    }
+    return {name: value for name, value in held.items() if value}
 
 
 def pick(user: str, channel: str) -> Press:
@@ -220,29 +239,137 @@ async def test_what_is_set_is_kept_with_who_did_it(house: House, user: str) -> N
     assert f"<@{user}>" in visible_text(shown)
 
 
-async def test_what_was_changed_meanwhile_is_shown_and_not_overwritten(house: House) -> None:
-    theirs, mine = {**UNTOUCHED, views.INSTRUCTIONS: "Be long."}, BRIEF
-    await house.desk().submit(form(ADMIN, theirs))
+async def test_what_was_saved_is_shown_in_words_and_without_a_form(house: House) -> None:
+    shown = await house.desk().submit(form(ADMIN, {**BRIEF, views.TEMPERATURE: "0,7"}))
 
-    shown = await house.desk().submit(form(CREATOR, mine))
+    text = visible_text(shown)
+    assert text.startswith(views.SAVED)
+    assert f"*In <#{CHANNEL}>* I answer with the model `usual` at a temperature of 0.7." in text
+    assert "Be brief." in text
+    assert "submit" not in shown
+
+
+# -- what others save meanwhile
+
+
+LONG = {**UNTOUCHED, views.INSTRUCTIONS: "Be long."}
+
+
+async def test_what_both_have_changed_is_shown_and_overwritten_by_who_has_seen_it(
+    house: House,
+) -> None:
+    await house.desk().submit(form(ADMIN, LONG))
+
+    shown = await house.desk().submit(form(CREATOR, BRIEF))
 
     assert house.kept[CHANNEL].instructions == "Be long."
-    assert views.CHANGED_MEANWHILE in visible_text(shown)
-    assert f"<@{ADMIN}>" in visible_text(shown)
-    assert "Be brief." in str(shown)  # what they wrote is not lost
+    assert (shown["title"]["text"], shown["submit"]["text"]) == ("Not saved yet", "Save anyway")
+    assert f"• <@{ADMIN}> wrote instructions (8 characters). You changed this too" in visible_text(
+        shown
+    )
+    assert "Be long." in visible_text(shown)  # in its wording
+    assert filled_in(shown) == BRIEF  # what they wrote is not lost
 
-    again = await house.desk().submit(form(CREATOR, mine, about=shown["private_metadata"]))
+    saved = await house.desk().submit(form(CREATOR, BRIEF, about=shown["private_metadata"]))
 
     assert house.kept[CHANNEL].instructions == "Be brief."
-    assert views.SAVED in visible_text(again)
+    assert views.SAVED in visible_text(saved)
 
 
-async def test_saved_form_can_be_saved_again(house: House) -> None:
-    shown = await house.desk().submit(form(ADMIN))
-    other = {**UNTOUCHED, views.INSTRUCTIONS: "Be long."}
-    await house.desk().submit(form(ADMIN, other, about=shown["private_metadata"]))
+async def test_what_somebody_left_as_it_was_is_not_put_back(house: House) -> None:
+    """They changed the temperature alone, and knew nothing of the others' instructions."""
+    await house.desk().submit(form(ADMIN, LONG))
+
+    mine = {**UNTOUCHED, views.TEMPERATURE: "1.1"}
+    shown = await house.desk().submit(form(CREATOR, mine))
+
+    assert house.kept[CHANNEL].temperature is None
+    assert (shown["title"]["text"], shown["submit"]["text"]) == ("Not saved yet", "Save both")
+    assert "You had left this alone" in visible_text(shown)
+    assert filled_in(shown) == {**mine, views.INSTRUCTIONS: "Be long."}
+
+    await house.desk().submit(form(CREATOR, filled_in(shown), about=shown["private_metadata"]))
+
+    assert house.kept[CHANNEL] == ChannelSettings(instructions="Be long.", temperature=1.1)
+
+
+async def test_several_who_saved_meanwhile_are_named_each_at_what_they_changed(
+    house: House,
+) -> None:
+    first = await house.desk().submit(form(ADMIN, LONG))
+    assert "Saved" in visible_text(first)
+    about = f"{CHANNEL} {house.kept[CHANNEL].digest}"
+    await house.desk().submit(form(CREATOR, {**LONG, views.TOKENS: "300"}, about))
+
+    shown = await house.desk().submit(form(ADMIN, {**UNTOUCHED, views.TOKENS: "200"}))
+
+    text = visible_text(shown)
+    assert f"• <@{ADMIN}> wrote instructions (8 characters). You had left this" in text
+    assert f"• <@{CREATOR}> set the longest answer to 300 tokens" in text
+    assert f"Set now, by <@{CREATOR}>: *300 tokens*." in text
+
+
+async def test_who_is_overtaken_once_more_is_shown_it_once_more(house: House) -> None:
+    await house.desk().submit(form(ADMIN, LONG))
+    shown = await house.desk().submit(form(CREATOR, BRIEF))
+    about = f"{CHANNEL} {house.kept[CHANNEL].digest}"
+    await house.desk().submit(form(ADMIN, {**LONG, views.INSTRUCTIONS: "Be kind."}, about))
+
+    shown = await house.desk().submit(form(CREATOR, BRIEF, shown["private_metadata"]))
+
+    assert house.kept[CHANNEL].instructions == "Be kind."
+    assert "Be kind." in visible_text(shown)
+    assert filled_in(shown) == BRIEF
+
+
+async def test_all_that_differs_is_shown_where_nobody_knows_what_the_form_showed(
+    house: House,
+) -> None:
+    house.kept[CHANNEL] = ChannelSettings(instructions="Be long.", temperature=0.5)
+
+    shown = await house.desk().submit(form(CREATOR, {**UNTOUCHED, views.TEMPERATURE: "1.1"}))
+
+    text = visible_text(shown)
+    assert shown["submit"]["text"] == "Save anyway"
+    assert "I cannot tell any more by whom" in text
+    assert "Be long." in text
+    assert "Set now: *0.5*." in text
+    assert house.kept[CHANNEL].temperature == 0.5
+
+
+# -- back to the form
+
+
+@pytest.mark.parametrize("user", [ADMIN, CREATOR])
+async def test_what_was_saved_can_be_changed_again(house: House, user: str) -> None:
+    await house.desk().submit(form(user))
+    await house.desk().open(again(user))
+    shown = house.shown["the form V1"][-1]
+    assert filled_in(shown) == BRIEF
+
+    await house.desk().submit(form(user, LONG, about=shown["private_metadata"]))
 
     assert house.kept[CHANNEL].instructions == "Be long."
+
+
+@pytest.mark.parametrize(
+    ("user", "channel", "sentence"),
+    [
+        (SOMEBODY, CHANNEL, views.NOT_YOURS),
+        (CREATOR, OTHER, views.NOT_YOURS),
+        (ADMIN, "D01", views.NONE_CHOSEN),
+        (ADMIN, "", views.NONE_CHOSEN),
+    ],
+)
+async def test_forged_press_for_the_form_opens_none(
+    house: House, user: str, channel: str, sentence: str
+) -> None:
+    await house.desk().open(again(user, channel))
+
+    assert house.read("the form V1") == sentence
+
+
+# -- forms that say what is not so
 
 
 async def test_form_that_does_not_say_what_was_set_overwrites_nothing(house: House) -> None:
@@ -290,7 +417,7 @@ def test_mistakes_are_told_before_anybody_is_looked_up(house: House) -> None:
     with pytest.raises(Unfit) as caught:
         _ = house.desk().submit(form(CREATOR, {**UNTOUCHED, views.TEMPERATURE: "nan"}))
 
-    assert list(caught.value.errors) == [views.TEMPERATURE]
+    assert list(caught.value.errors) == [views.block_of(views.TEMPERATURE, SEEN)]
     assert house.looked_up == []
 
 
@@ -322,7 +449,7 @@ async def test_model_without_a_price_is_refused_where_a_budget_in_dollars_holds(
     with pytest.raises(Unfit) as caught:
         await house.desk().submit(form(CREATOR, UNPRICED))
 
-    assert "no known price" in caught.value.errors[views.MODEL]
+    assert "no known price" in caught.value.errors[views.block_of(views.MODEL, SEEN)]
     assert SOMEBODY not in str(caught.value)
     assert house.kept == {}
 

@@ -15,8 +15,10 @@ from bot.channel_settings import (
     Change,
     ChannelSettings,
     Manner,
+    Merge,
     Offer,
     is_channel,
+    merged,
     models_chosen,
 )
 from bot.interactions import Unfit
@@ -28,6 +30,7 @@ NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 # As a form that nobody touched sends it.
 UNTOUCHED = {views.ALLOWED: "yes", views.FOLLOWS: "no", views.MODEL: "*"}
+SEEN = AS_EVERYWHERE.digest  # what it showed
 
 settings = st.builds(
     ChannelSettings,
@@ -50,14 +53,22 @@ def read(view: Json) -> str:
     return visible_text(view)
 
 
+def elements_of(view: Json) -> dict[str, Any]:
+    found = [block["element"] for block in view["blocks"] if block["type"] == "input"]
+    return {element["action_id"]: element for element in found}
+
+
 def enter(**fields: str) -> ChannelSettings:
-    return views.settings_from(UNTOUCHED | {f"channel_{k}": v for k, v in fields.items()}, OFFER)
+    entered = UNTOUCHED | {f"channel_{name}": value for name, value in fields.items()}
+    return views.settings_from(entered, OFFER, seen=SEEN)
 
 
 def wrong(**fields: str) -> dict[str, str]:
     with pytest.raises(Unfit) as caught:
         enter(**fields)
-    return {name.removeprefix("channel_"): said for name, said in caught.value.errors.items()}
+    said = caught.value.errors
+    fields_of = {views.block_of(field, SEEN): field for field in views.NAMES}
+    return {fields_of[block].removeprefix("channel_"): said[block] for block in said}
 
 
 # -- what follows for an answer
@@ -188,9 +199,10 @@ def test_choice_that_is_none_is_refused_at_its_field(field: str, value: str) -> 
 
 def test_form_that_is_empty_says_what_is_missing() -> None:
     with pytest.raises(Unfit) as caught:
-        views.settings_from({}, OFFER)
+        views.settings_from({}, OFFER, seen=SEEN)
 
-    assert set(caught.value.errors) == {views.ALLOWED, views.FOLLOWS, views.MODEL}
+    missing = (views.ALLOWED, views.FOLLOWS, views.MODEL)
+    assert set(caught.value.errors) == {views.block_of(field, SEEN) for field in missing}
 
 
 def test_all_mistakes_are_told_at_once() -> None:
@@ -210,7 +222,7 @@ def test_form_begins_with_what_is_set() -> None:
     )
     view = views.settings_modal(here(settings=chosen))
     check(view["blocks"], most=100)
-    elements = {b["block_id"]: b["element"] for b in view["blocks"] if b["type"] == "input"}
+    elements = elements_of(view)
 
     assert view["private_metadata"] == f"C1 {chosen.digest}"
     assert elements[views.MODEL]["initial_option"]["value"] == "large"
@@ -229,9 +241,21 @@ def test_form_names_the_events_that_follow_ups_need() -> None:
 @given(settings, settings)
 def test_form_is_one_that_slack_takes(before: ChannelSettings, after: ChannelSettings) -> None:
     change = Change(NOON, "UADA", "C1", before, after)
-    view = views.settings_modal(here(settings=after, changes=[change] * 5), said=views.SAVED)
+    place = here(settings=after, changes=[change] * 5)
 
-    assert "<@UADA>" in read(view)
+    assert "<@UADA>" in read(views.settings_modal(place))
+    assert "<@UADA>" in read(views.saved_modal(place))
+
+
+@given(settings, settings, settings, st.booleans())
+def test_form_that_was_not_saved_is_one_that_slack_takes(
+    before: ChannelSettings, entered: ChannelSettings, now: ChannelSettings, is_known: bool
+) -> None:
+    since = [Change(NOON, "UADA", "C1", before, now)] if is_known else []
+    view = views.not_saved_modal(here(settings=now), entered, since)
+
+    assert "Nothing is saved yet" in read(view)
+    assert view["private_metadata"] == f"C1 {now.digest}"
 
 
 # -- what anybody reads
@@ -249,8 +273,9 @@ def test_anybody_reads_what_is_set_and_by_whom() -> None:
     shown = {"blocks": views.in_words(here(settings=chosen, changes=[change]))}
 
     text = read(shown)
-    assert "`large`, temperature 0.25, at most 300 tokens" in text
-    assert "Also without a mention" in text
+    assert "I answer with the model `large` at a temperature of 0.25. " in text
+    assert "An answer has at most 300 tokens (about 220 English words). " in text
+    assert "In threads in which I have answered I also answer messages that do not mention" in text
     assert "Set by <@UADA>" in text
     assert "Be <!channel> & brief." in text  # as plain text, which pings nobody
     assert shown["blocks"][-1]["text"]["type"] == "plain_text"
@@ -281,8 +306,104 @@ def test_changes_say_what_was_and_what_is() -> None:
     ]
     text = read(views.settings_modal(here(settings=before, changes=changes)))
 
-    assert "<@UADA>: instructions reworded" in text
-    assert "<@UCHLOE>: model large → other, instructions reworded" in text
-    assert "<@UBEN>: instructions as everywhere → of 3 characters, model as everywhere → large" in (
-        text
+    assert "<@UADA> rewrote the instructions (3 characters, before 3)." in text
+    assert (
+        "<@UCHLOE> rewrote the instructions (3 characters, before 3)"
+        " and set the model to other (before: large)."
+    ) in text
+    assert (
+        "<@UBEN> wrote instructions (3 characters)"
+        " and set the model to large (before: as everywhere)."
+    ) in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({}, {"is_allowed": False}, "let me answer nobody here"),
+        ({"is_allowed": False}, {}, "let me answer here"),
+        ({}, {"follows_up": True}, "let me answer in threads also without a mention"),
+        ({"follows_up": True}, {}, "let me answer only when I am mentioned"),
+        ({"instructions": "one"}, {}, "removed the instructions (3 characters)"),
+        ({}, {"temperature": 0.0}, "set the temperature to 0 (before: as everywhere)"),
+        ({"temperature": 0.7}, {}, "left the temperature as it is everywhere (before: 0.7)"),
+        (
+            {"max_tokens": 1_500},
+            {"max_tokens": 300},
+            "set the longest answer to 300 tokens (before: 1,500 tokens)",
+        ),
+        ({"model": "large"}, {}, "left the model as it is everywhere (before: large)"),
+    ],
+)
+def test_each_change_reads_as_a_sentence(
+    before: dict[str, Any], after: dict[str, Any], said: str
+) -> None:
+    change = Change(NOON, "UBEN", "C1", ChannelSettings(**before), ChannelSettings(**after))
+
+    assert f"<@UBEN> {said}." in read(views.settings_modal(here(changes=[change])))
+
+
+# -- what others set while a form was open
+
+
+def test_field_that_was_left_as_it_was_takes_what_others_have_set() -> None:
+    mine, theirs = ChannelSettings(temperature=1.1), ChannelSettings(instructions="Be long.")
+
+    assert merged(AS_EVERYWHERE, mine, theirs) == Merge(
+        ChannelSettings(temperature=1.1, instructions="Be long."),
+        taken=frozenset({"instructions"}),
     )
+
+
+def test_field_that_both_have_changed_stays_as_entered_and_is_contested() -> None:
+    before, mine, theirs = (ChannelSettings(temperature=value) for value in (0.5, 1.1, 0.7))
+
+    assert merged(before, mine, theirs) == Merge(mine, contested=frozenset({"temperature"}))
+
+
+def test_what_both_have_set_alike_is_no_matter() -> None:
+    both = ChannelSettings(temperature=1.1)
+
+    assert merged(AS_EVERYWHERE, both, both) == Merge(both)
+
+
+def test_all_that_differs_is_contested_where_nobody_knows_what_the_form_showed() -> None:
+    mine = ChannelSettings(temperature=1.1, model="large")
+    theirs = ChannelSettings(temperature=1.1, instructions="Be long.")
+
+    assert merged(None, mine, theirs) == Merge(mine, contested=frozenset({"model", "instructions"}))
+
+
+@given(settings, settings, settings)
+def test_each_value_of_a_merge_is_one_person_s_and_none_is_lost_unseen(
+    before: ChannelSettings, mine: ChannelSettings, theirs: ChannelSettings
+) -> None:
+    merge = merged(before, mine, theirs)
+
+    for name in views.NAMES.values():
+        was, entered, now = (getattr(each, name) for each in (before, mine, theirs))
+        found = getattr(merge.settings, name)
+        assert found == (now if entered == was else entered)
+        assert found == now or now == was or name in merge.contested
+
+
+def test_model_that_the_form_could_not_show_was_left_as_it_was() -> None:
+    """It showed that of everywhere instead, and was sent off with that."""
+    gone = ChannelSettings(model="gone")
+    since = [Change(NOON, "UBEN", "C1", gone, ChannelSettings(model="large"))]
+    mine = ChannelSettings(temperature=1.1)
+    view = views.not_saved_modal(here(settings=since[0].after), mine, since)
+
+    assert elements_of(view)[views.MODEL]["initial_option"]["value"] == "large"
+
+
+def test_form_that_was_not_saved_cannot_be_taken_for_the_first() -> None:
+    since = [Change(NOON, "UBEN", "C1", AS_EVERYWHERE, ChannelSettings(model="large"))]
+    place = here(settings=since[0].after)
+    view = views.not_saved_modal(place, ChannelSettings(temperature=1.1), since)
+    first = views.settings_modal(here())
+
+    assert view["title"]["text"] == "Not saved yet"
+    assert view["submit"]["text"] == views.SAVE_BOTH
+    blocks = [{block.get("block_id") for block in each["blocks"]} for each in (view, first)]
+    assert blocks[0] & blocks[1] == {None}  # or Slack would keep what stood in the fields

@@ -153,7 +153,9 @@ def _settings(window: Window, place: Playground) -> None:
     window.choose(_setting("model"), "local-model-large")
     window.find(_setting("temperature")).send_keys("0.2")
     window.press("Save")
-    window.says("#modal", "Saved.")
+    window.says("#modal-title", "Saved")
+    window.press("Change again")
+    window.says("#modal-title", "Channel settings")
 
 
 def _usage(window: Window, place: Playground) -> None:

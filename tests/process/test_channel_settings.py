@@ -14,6 +14,7 @@ import pytest_asyncio
 from bot import channel_views as views
 from bot.admission import NOT_HERE, NOT_YOU, SWITCHED_OFF
 from bot.budgets import Limit, Subject
+from bot.channel_settings import AS_EVERYWHERE
 from bot.commands.budget import COMMAND_LINE
 from bot.playground.slack import payloads
 from bot.playground.slack.blocks import visible_text
@@ -95,8 +96,9 @@ async def form(stage: Stage, place: str, user: str) -> str:
     return str(front(stage, user)["id"])
 
 
-def filled_in(**fields: str) -> dict[str, Any]:
-    """As the form holds it; what is not named, nobody has touched."""
+def filled_in(seen: str = AS_EVERYWHERE.digest, **fields: str) -> dict[str, Any]:
+    """As a form holds it that showed the settings with that digest, with nothing in its fields but
+    what is named."""
     entered = {"allowed": "yes", "follows": "no", "model": "*"} | fields
     kinds = {"allowed": "static_select", "follows": "static_select", "model": "static_select"}
     state: dict[str, Any] = {}
@@ -104,29 +106,35 @@ def filled_in(**fields: str) -> dict[str, Any]:
         field = f"channel_{name}"
         kind = kinds.get(name, "plain_text_input")
         held = {"selected_option": {"value": value}} if name in kinds else {"value": value}
-        state[field] = {field: {"type": kind, **held}}
+        state[views.block_of(field, seen)] = {field: {"type": kind, **held}}
     return state
 
 
+async def submit(stage: Stage, user: str, view_id: str, **fields: str) -> None:
+    """Whatever the form began with, it is sent off with these."""
+    _, seen = views.shown_in(front(stage, user)["private_metadata"])
+    entered = {"temperature": "", "max_tokens": "", "instructions": ""} | fields
+    await (await stage.slack.submit(user, view_id, filled_in(seen, **entered))).wait()
+
+
 async def set_up(stage: Stage, place: str, user: str = ADMIN, **fields: str) -> str:
-    """What the form then reads."""
+    """What is shown in the form's place."""
     view_id = await form(stage, place, user)
-    await (await stage.slack.submit(user, view_id, filled_in(**fields))).wait()
+    await submit(stage, user, view_id, **fields)
     await stage.slack.until(lambda: "Saved" in visible_text(front(stage, user)))
     text = visible_text(front(stage, user))
     await stage.slack.close_view(user, view_id)
     return text
 
 
-async def send_off(
-    stage: Stage, place: str, state: dict[str, Any], *, user: str = ADMIN
-) -> dict[str, str]:
+async def send_off(stage: Stage, place: str, *, user: str = ADMIN, **fields: str) -> dict[str, str]:
     """What is said at the fields of the form when it is sent off so."""
     view_id = await form(stage, place, user)
     errors = stage.slack.workspace.view_errors
-    await (await stage.slack.submit(user, view_id, state)).wait()
+    await submit(stage, user, view_id, **fields)
     await stage.slack.until(lambda: view_id in errors)
-    return {name.removeprefix("channel_"): text for name, text in errors[view_id].items()}
+    said = errors[view_id].items()
+    return {block.partition("-")[0].removeprefix("channel_"): text for block, text in said}
 
 
 async def forged(stage: Stage, user: str, about: str, **fields: str) -> Any:
@@ -194,7 +202,8 @@ async def test_admin_sets_how_the_bot_answers_in_a_channel(stage: Stage, place: 
     assert (body["model"], body["temperature"], body["max_completion_tokens"]) == ("large", 0, 150)
     assert system.startswith("You are a helpful")
     assert f"In here {SECRET}." in system
-    assert "<@U0CHLOE>: instructions as everywhere → of 25 characters" in shown
+    assert f"*In <#{place}>* I answer with the model `large` at a temperature of 0." in shown
+    assert f"In here {SECRET}." in shown
     async with stage.bot.news, asyncio.timeout(10):
         await stage.bot.news.wait_for(lambda: recorded(stage, ts))
     (record,) = recorded(stage, ts)
@@ -256,13 +265,13 @@ async def test_channel_closed_meanwhile_answers_no_more_of_its_line(
 
 
 async def test_anybody_in_the_channel_reads_what_is_set(stage: Stage, place: str) -> None:
-    assert "I answer with `local-model`" in await said(stage, place, ANA, "")
+    assert "I answer with the model `local-model`." in await said(stage, place, ANA, "")
     await set_up(stage, place, BEN, instructions=f"Please {SECRET}.", follows="yes")
 
     for words in ("", "settings"):
         text = await said(stage, place, ANA, words)
         assert f"Please {SECRET}." in text
-        assert "Also without a mention" in text
+        assert "I also answer messages that do not mention me." in text
         assert "Set by <@U0BEN>" in text
     assert stage.slack.ephemerals(place, BEN) == []
     assert SECRET not in " ".join(stage.slack.screen(place))
@@ -300,7 +309,8 @@ async def test_switched_off_bot_says_so_privately(stage: Stage, place: str) -> N
 async def test_whoever_made_the_channel_sets_it(stage: Stage, place: str) -> None:
     text = await set_up(stage, place, BEN, temperature="1.5")
 
-    assert "<@U0BEN>: temperature as everywhere → 1.5" in text
+    assert "at a temperature of 1.5" in text
+    assert "Set by <@U0BEN>" in text
     assert kept(stage, place)
 
 
@@ -391,7 +401,7 @@ async def test_words_in_a_channel_change_no_setting(stage: Stage, place: str) ->
 async def test_what_is_out_of_range_is_told_at_its_field(
     stage: Stage, place: str, field: str, value: str, sentence: str
 ) -> None:
-    errors = await send_off(stage, place, filled_in(**{field: value}))
+    errors = await send_off(stage, place, **{field: value})
 
     assert list(errors) == [field]
     assert errors[field].startswith(sentence)
@@ -405,7 +415,7 @@ async def test_model_without_a_price_evades_no_budget(stage: Stage, place: str) 
         limit = Limit(subject, 10**12, "dollars", "month")
         await store.limits.set(team, limit, by=COMMAND_LINE, at=datetime.now(UTC))
 
-        errors = await send_off(stage, place, filled_in(model="unpriced"), user=BEN)
+        errors = await send_off(stage, place, model="unpriced", user=BEN)
         assert "no known price" in errors["model"]
         assert kept(stage, place) == []
 
@@ -418,6 +428,63 @@ async def test_model_without_a_price_evades_no_budget(stage: Stage, place: str) 
     assert status == 1
     assert f"channel {place} answers with the model unpriced" in text
     await set_up(stage, place)
+
+
+# -- two people at once
+
+
+async def test_what_two_people_change_at_once_is_saved_together_when_the_second_has_seen_it(
+    stage: Stage, place: str
+) -> None:
+    """Chloe changes the temperature alone, and would put Ben's instructions back unseen."""
+    hers = await form(stage, place, ADMIN)
+    await set_up(stage, place, BEN, instructions=f"Please {SECRET}.")
+
+    await submit(stage, ADMIN, hers, temperature="1,1")
+    await stage.slack.until(lambda: front(stage, ADMIN)["title"]["text"] == "Not saved yet")
+    shown = front(stage, ADMIN)
+    assert "<@U0BEN> wrote instructions" in visible_text(shown)
+    assert shown["submit"]["text"] == views.SAVE_BOTH
+
+    untouched = shown["state"]["values"]  # as Slack holds it by now
+    await (await stage.slack.submit(ADMIN, hers, untouched)).wait()
+    await stage.slack.until(lambda: "Saved" in visible_text(front(stage, ADMIN)))
+
+    text = await said(stage, place, ANA, "")
+    assert f"Please {SECRET}." in text
+    assert "at a temperature of 1.1" in text
+
+
+async def test_what_both_have_written_is_overwritten_only_by_who_has_read_it(
+    stage: Stage, place: str
+) -> None:
+    hers = await form(stage, place, ADMIN)
+    await set_up(stage, place, BEN, instructions=f"Please {SECRET}.")
+
+    await submit(stage, ADMIN, hers, instructions="Be kind.")
+    await stage.slack.until(lambda: front(stage, ADMIN)["title"]["text"] == "Not saved yet")
+    shown = front(stage, ADMIN)
+
+    assert f"Please {SECRET}." in visible_text(shown)
+    assert shown["submit"]["text"] == views.SAVE_ANYWAY
+    assert f"Please {SECRET}." in await said(stage, place, ANA, "")
+    await (await stage.slack.submit(ADMIN, hers, shown["state"]["values"])).wait()
+    await stage.slack.until(lambda: "Saved" in visible_text(front(stage, ADMIN)))
+    assert "Be kind." in await said(stage, place, ANA, "")
+
+
+async def test_what_was_saved_is_changed_again_in_the_same_window(stage: Stage, place: str) -> None:
+    view_id = await form(stage, place, BEN)
+    await submit(stage, BEN, view_id, temperature="1.5")
+    await stage.slack.until(lambda: "Saved" in visible_text(front(stage, BEN)))
+
+    await (await stage.slack.act_in_view(BEN, view_id, views.OPEN)).wait()
+    await stage.slack.until(lambda: front(stage, BEN)["submit"])
+    assert front(stage, BEN)["id"] == view_id
+    await submit(stage, BEN, view_id, temperature="0.5")
+    await stage.slack.until(lambda: "Saved" in visible_text(front(stage, BEN)))
+
+    assert "at a temperature of 0.5" in await said(stage, place, ANA, "")
 
 
 # -- the App Home

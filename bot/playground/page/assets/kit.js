@@ -27,6 +27,7 @@ const OPTIONS = {
 export function startKit() {
   document.addEventListener("click", onClick);
   document.addEventListener("change", onChange);
+  document.addEventListener("beforeinput", takeComma);
   // Before the parts of the page that Esc closes too.
   document.addEventListener("keydown", closeOverflow, { capture: true });
 }
@@ -85,6 +86,14 @@ async function onChange({ target }) {
   if (isOption && !isMany && !chosen[0]) return; // "Choose" is no choice
   const selected = isMany ? chosen : chosen[0];
   await act(target, isOption ? { selected } : { value: target.value });
+}
+
+/** Browsers whose numbers have a point drop a comma without a word: "0,7" would become "07". */
+function takeComma(event) {
+  const { target, data } = event;
+  if (!target.matches('.kit input[type="number"]') || !data?.includes(",")) return;
+  event.preventDefault();
+  document.execCommand("insertText", false, data.replaceAll(",", "."));
 }
 
 async function press(button) {
