@@ -5,6 +5,8 @@ import os
 import selectors
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
 import pytest
 import pytest_asyncio
@@ -24,7 +26,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now = 1000.0
+        self._tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
         super().__init__(_JumpingSelector(self))
+
+    @property
+    def tasks(self) -> set[asyncio.Task[Any]]:
+        """Those under way, as `asyncio.all_tasks`, which looks at those of all loops that were."""
+        return {task for task in self._tasks if not task.done()}
+
+    def create_task(self, *arguments: Any, **named: Any) -> asyncio.Task[Any]:
+        task = super().create_task(*arguments, **named)
+        self._tasks.add(task)
+        return task
 
     def time(self) -> float:
         return self._now
