@@ -1,8 +1,13 @@
-"""Virtual time in the tests of `core`: a back-off of a minute passes at once. A PostgreSQL."""
+"""Virtual time in the tests of `core`: a back-off of a minute passes at once. Databases.
+
+Most databases are copies of one that has the bot's tables: to make these takes ten times as long,
+and a process that opens a copy finds nothing to do. What makes them has tests of its own.
+"""
 
 import asyncio
 import os
 import selectors
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +15,11 @@ from weakref import WeakSet
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import create_engine
 
+from bot.settings import database_url
+from bot.store import opened
+from bot.store.migrations import upgrade
 from tests.postgres import Postgres, postgres_server
 
 CORE = Path(__file__).parent / "core"
@@ -83,8 +92,32 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-@pytest_asyncio.fixture
-async def postgres_url(postgres: Postgres) -> AsyncIterator[str]:
-    """An empty database of its own for each test."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _postgres_with_tables(postgres: Postgres) -> AsyncIterator[str]:
     async with postgres.database() as url:
+        async with opened(url):
+            pass
         yield url
+
+
+@pytest_asyncio.fixture
+async def postgres_url(postgres: Postgres, _postgres_with_tables: str) -> AsyncIterator[str]:
+    """A database of its own for each test, with the bot's tables."""
+    async with postgres.database(like=_postgres_with_tables) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _file_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tables") / "bot.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        upgrade(connection)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, _file_with_tables: Path) -> str:
+    """That of the file ``bot.db`` in the test's own folder, with the bot's tables."""
+    return database_url(str(shutil.copyfile(_file_with_tables, tmp_path / "bot.db")))
