@@ -9,6 +9,7 @@ import os
 import selectors
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -92,12 +93,19 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def _postgres_with_tables(postgres: Postgres) -> AsyncIterator[str]:
-    async with postgres.database() as url:
-        async with opened(url):
-            pass
-        yield url
+@pytest.fixture(scope="session")
+def _postgres_with_tables(postgres: Postgres) -> Iterator[str]:
+    # A loop of its own: that of a session, and all that was made in it, ends with each test.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        stack = AsyncExitStack()
+        yield runner.run(_with_tables(postgres, stack))
+        runner.run(stack.aclose())
+
+
+async def _with_tables(postgres: Postgres, stack: AsyncExitStack) -> str:
+    url = await stack.enter_async_context(postgres.database())
+    async with opened(url):
+        return url
 
 
 @pytest_asyncio.fixture
