@@ -8,6 +8,7 @@ import asyncio
 import os
 import selectors
 import shutil
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -25,10 +26,38 @@ from tests.postgres import Postgres, postgres_server
 
 CORE = Path(__file__).parent / "core"
 
+# They take half a minute each, so that at the end all others would wait for one of them.
+LONGEST = (
+    "process/test_kills.py",
+    "process/test_streams.py",
+    "process/test_survival.py",
+    "process/test_bad_input.py",
+)
+
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Twice as many as cores: the tests of processes mostly wait."""
-    return 2 * (os.cpu_count() or 1)
+    """Thrice as many as cores: the tests of processes mostly wait."""
+    return 3 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files of each folder are spread over the whole, after those that take longest.
+
+    So those who wait, as most tests of processes do, have beside them some who compute.
+    """
+    files = dict.fromkeys(item.path for item in items)
+    of_folder: dict[Path, list[Path]] = defaultdict(list)
+    for file in files:
+        of_folder[file.parent].append(file)
+
+    def place(item: pytest.Item) -> tuple[int, float]:
+        name = "/".join(item.path.parts[-2:])
+        if name in LONGEST:
+            return LONGEST.index(name), 0.0
+        beside = of_folder[item.path.parent]
+        return len(LONGEST), beside.index(item.path) / len(beside)
+
+    items.sort(key=place)
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
