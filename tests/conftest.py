@@ -5,11 +5,12 @@ and a process that opens a copy finds nothing to do. What makes them has tests o
 """
 
 import asyncio
+import gc
 import os
 import selectors
 import shutil
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,17 @@ LONGEST = (
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Thrice as many as cores: the tests of processes mostly wait."""
     return 3 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """All that is collected lasts to the end: to look for garbage in it would only take long."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
