@@ -37,8 +37,8 @@ LONGEST = (
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Thrice as many as cores: the tests of processes mostly wait."""
-    return 3 * (os.cpu_count() or 1)
+    """Four times as many as cores: the tests of processes mostly wait."""
+    return 4 * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -50,6 +50,10 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # where Hypothesis is imported as late as for the summary, it looks there
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -25,13 +25,8 @@ from bot.playground.process import inherited
 # What takes long of all that a bot has imported once it answers. Not `bot.__main__`: it is run.
 IMPORTED = (
     *("bot.serve", "bot.commands.usage", "alembic.command", "aiosqlite", "uvloop"),
-    *(
-        "anyio.streams.tls",
-        "dotenv",
-        "httpcore2",
-        "truststore",
-        "openai.resources.chat.completions",
-    ),
+    *("anyio.streams.tls", "dotenv", "httpcore2", "truststore"),
+    "openai.resources.chat.completions",
 )
 
 LONGEST_ORDER = 64 * 1024  # bytes
