@@ -27,12 +27,21 @@ from tests.postgres import Postgres, postgres_server
 
 CORE = Path(__file__).parent / "core"
 
-# They take half a minute each, so that at the end all others would wait for one of them.
+# They take up to a minute each: at the end, all others would wait for one of them.
 LONGEST = (
     "process/test_kills.py",
     "process/test_streams.py",
     "process/test_survival.py",
     "process/test_bad_input.py",
+    "wire/test_replicas.py",
+    "process/test_commands.py",
+    "core/test_resume.py",
+    "wire/test_sandbox.py",
+    "wire/test_ledger.py",
+    "process/test_reconciliation.py",
+    "process/test_operation.py",
+    "wire/test_turns.py",
+    "process/test_playground.py",
 )
 
 
