@@ -116,8 +116,6 @@ class _JumpingSelector(selectors.SelectSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout == 0:  # something else is to be done first; to look costs more than most of it
-            return []
         ready = super().select(0)
         if not ready and timeout is None:
             raise RuntimeError("Everything waits for everything else: no timer, nothing to read.")
