@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 QUESTION := $(value ASK)
 export QUESTION
 unexport ASK
+# What is compiled is kept: each worker of the tests, and each bot they start, reads all of it.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-page check lint bench chaos soak pictures lock clean
 .DEFAULT_GOAL := demo

@@ -26,6 +26,7 @@ from bot.playground.process import inherited
 IMPORTED = (
     *("bot.serve", "bot.commands.usage", "alembic.command", "aiosqlite", "uvloop"),
     *("anyio.streams.tls", "dotenv", "httpcore2", "truststore"),
+    "openai.resources.chat.completions",
 )
 
 LONGEST_ORDER = 64 * 1024  # bytes

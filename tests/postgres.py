@@ -58,10 +58,14 @@ class Postgres:
         self.start()
 
     @asynccontextmanager
-    async def database(self) -> AsyncIterator[str]:
-        """The URL of a new database; in the end it is dropped, whoever still uses it."""
+    async def database(self, *, like: str = "") -> AsyncIterator[str]:
+        """The URL of a new database; in the end it is dropped, whoever still uses it.
+
+        It is empty, or as one that nobody is connected to, whose URL is ``like``.
+        """
         name = f"test_{secrets.token_hex(6)}"
-        await self._run(f"CREATE DATABASE {name}")
+        template = urlsplit(like).path[1:] or "template1"  # which PostgreSQL itself takes
+        await self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             yield urlsplit(self.url)._replace(path=f"/{name}").geturl()
         finally:

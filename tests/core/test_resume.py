@@ -899,7 +899,7 @@ class World:
             Wire(self, process, self.turns),
             lane=self.lane,
         )
-        before = asyncio.all_tasks()
+        before = tasks_under_way()
         recorded = tuple(self.turns.messages.get(ASKED.key, ()))
         turn = turn_of(ASKED) if is_fresh else left(attempts=attempts, messages=recorded)
         task = asyncio.create_task(responder.answer(turn, ASKED if is_fresh else None))
@@ -917,7 +917,7 @@ class World:
         return process.steps
 
     async def _bury(self, before: set[asyncio.Task[Any]]) -> None:
-        while remains := asyncio.all_tasks() - before - self.sent:
+        while remains := tasks_under_way() - before - self.sent:
             for task in remains:
                 task.cancel()
             await asyncio.gather(*remains, return_exceptions=True)
@@ -933,6 +933,12 @@ class World:
         assert self.turns.finished == {ASKED.key: "complete"}
         attempts = [record.attempt for record in self.turns.records]
         assert attempts == sorted(attempts)
+
+
+def tasks_under_way() -> set[asyncio.Task[Any]]:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    return loop.tasks
 
 
 async def play(world: World, deaths: Sequence[int], pauses: Sequence[float]) -> None:
@@ -972,7 +978,7 @@ def in_virtual_time(playing: Callable[[], Awaitable[T]]) -> T:
         try:
             return await playing()
         finally:  # what a process does beside its answers ends with it
-            left = asyncio.all_tasks() - {asyncio.current_task()}
+            left = tasks_under_way() - {asyncio.current_task()}
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)

@@ -20,14 +20,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 # What is asked, by the directives that say how the model is to fail in it.
 WHOLE = ("[[tokens 90]]", "[[say short]]", "[[think 40]] [[tokens 30]]", "[[empty]]")
 REFUSED = ("[[fail 429 1]]", "[[fail 503 1]]", "[[fail 400]]", "[[fail quota]]")
-BROKEN = (
-    "[[break 50 1]]",
-    "[[cut 50 1]]",
-    "[[end 50 1]]",
-    "[[error 50 1]]",
-    "[[stall 50 1]]",
-    "[[break 50]]",  # in each of its tries
-    "[[think 40]] [[break 60 1]]",
+BROKEN = (  # at a rate at which the bot reads all that is sent: a break loses what it has not
+    "[[rate 50]] [[break 50 1]]",
+    "[[rate 50]] [[cut 50 1]]",
+    "[[rate 50]] [[end 50 1]]",
+    "[[rate 50]] [[error 50 1]]",
+    "[[rate 50]] [[stall 50 1]]",
+    "[[rate 50]] [[break 50]]",  # in each of its tries
+    "[[rate 50]] [[think 40]] [[break 60 1]]",
 )
 FILTERED = ("[[filter 20]]",)
 STOPPED, KILLED = "is stopped", "is killed"

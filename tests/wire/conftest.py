@@ -19,6 +19,21 @@ class Clock:
         return self.now
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A database of each kind, with the bot's tables."""
+    kind = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    return str(request.getfixturevalue(kind))
+
+
+@pytest.fixture(params=["one process on SQLite", "two processes on PostgreSQL"])
+def urls(request: pytest.FixtureRequest) -> list[str]:
+    """The database of each process of a bot, with the bot's tables."""
+    if "SQLite" in request.param:
+        return [request.getfixturevalue("sqlite_url")]
+    return [request.getfixturevalue("postgres_url")] * 2
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -18,9 +17,7 @@ from bot.errors import Refused, RefusedPrivately
 from bot.messages import Question, Turn, Usage, UsageRecord
 from bot.people import People, Person
 from bot.prices import Prices
-from bot.settings import database_url
 from bot.store import Store, opened
-from tests.postgres import Postgres
 
 DOLLAR = 10**12
 COST = Decimal("0.10")  # of each answer
@@ -112,16 +109,9 @@ def slack() -> Slack:
     return Slack()
 
 
-@pytest.fixture(params=["one process on SQLite", "two processes on PostgreSQL"])
-async def processes(
-    request: pytest.FixtureRequest, tmp_path: Path, slack: Slack
-) -> AsyncIterator[list[Process]]:
+@pytest.fixture
+async def processes(urls: list[str], slack: Slack) -> AsyncIterator[list[Process]]:
     async with AsyncExitStack() as stack:
-        if "SQLite" in request.param:
-            urls = [database_url(str(tmp_path / "bot.db"))]
-        else:
-            postgres: Postgres = request.getfixturevalue("postgres")
-            urls = [await stack.enter_async_context(postgres.database())] * 2
         stores = [await stack.enter_async_context(opened(url)) for url in urls]
         for number, store in enumerate(stores):
             store.turns.owner = str(number)

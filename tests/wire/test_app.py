@@ -36,7 +36,6 @@ from bot.interactions import (
 from bot.messages import Identity, Question, Turn, TurnKey
 from bot.playground.slack import Delivery, LocalSlack, payloads
 from bot.queue import Queue
-from bot.settings import database_url
 from bot.store import Turns, opened
 from bot.web_api import connected, socket_url
 from bot.wishes import Wish
@@ -144,8 +143,8 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with opened(database_url(str(tmp_path / "bot.db"))) as store:
+async def desk(sqlite_url: str) -> AsyncIterator[Desk]:
+    async with opened(sqlite_url) as store:
         yield Desk(store.turns)
 
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,25 +13,13 @@ from sqlalchemy import select, update
 from bot.errors import AskedTooFast
 from bot.messages import DELETED, Outcome, Question, Turn, TurnKey, Usage, UsageRecord
 from bot.opinions import Tally
-from bot.settings import database_url
 from bot.store import Store, opened
 from bot.store.schema import asked_again, turns
 from bot.usage import Selection
-from tests.postgres import Postgres
 
 THREAD = "1700000000.000100"
 MINUTE = timedelta(minutes=1)
 SECRET = "the merger with Initech"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    if request.param == "sqlite":
-        yield database_url(str(tmp_path / "bot.db"))
-    else:
-        postgres: Postgres = request.getfixturevalue("postgres")
-        async with postgres.database() as url:
-            yield url
 
 
 @pytest_asyncio.fixture

@@ -16,7 +16,6 @@ from bot.messages import Outcome, Question, Turn, Usage, UsageRecord
 from bot.settings import database_url
 from bot.store import Store, opened
 from bot.usage import FORGOTTEN_USER
-from tests.postgres import Postgres
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 THREAD = "1700000000.000000"
@@ -31,14 +30,9 @@ ALL_SET = ChannelSettings(
 FOLLOWS = ChannelSettings(follows_up=True)
 
 
-@pytest.fixture(params=["one process on SQLite", "two processes on PostgreSQL"])
-async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[Store]]:
+@pytest.fixture
+async def stores(urls: list[str]) -> AsyncIterator[list[Store]]:
     async with AsyncExitStack() as stack:
-        if "SQLite" in request.param:
-            urls = [database_url(str(tmp_path / "bot.db"))]
-        else:
-            postgres: Postgres = request.getfixturevalue("postgres")
-            urls = [await stack.enter_async_context(postgres.database())] * 2
         yield [await stack.enter_async_context(opened(url)) for url in urls]
 
 

@@ -2,21 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from bot.messages import Question
-from bot.settings import database_url
 from bot.store import Store, opened
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        path: Path = request.getfixturevalue("tmp_path")
-        return database_url(str(path / "bot.db"))
-    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,10 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.budgets import EACH, Limit, Subject, Use
 from bot.messages import Outcome, Question, TurnKey, Usage, UsageRecord
-from bot.settings import database_url
 from bot.store import Store, opened
 from bot.usage import By, Selection, Total
-from tests.postgres import Postgres
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 DOLLAR = 10**12
@@ -38,16 +35,6 @@ RECORD = UsageRecord(
     cost=Decimal("0.25"),
     priced_on="2026-11-25",
 )
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    if request.param == "sqlite":
-        yield database_url(str(tmp_path / "bot.db"))
-    else:
-        postgres: Postgres = request.getfixturevalue("postgres")
-        async with postgres.database() as url:
-            yield url
 
 
 @pytest_asyncio.fixture

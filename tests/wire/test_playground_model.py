@@ -681,7 +681,7 @@ async def test_totals_tell_what_was_reported_from_what_was_used(pair: Pair) -> N
 
 async def test_each_change_of_a_request_is_told_with_its_number() -> None:
     told: list[tuple[int, Request]] = []
-    async with running(tokens_per_second=500) as (model, client):
+    async with running(tokens_per_second=100) as (model, client):
         model.listeners.append(lambda number, request: told.append((number, request)))
         for _ in range(2):
             await ask(client, "[[tokens 30]]")

@@ -21,7 +21,7 @@ from sqlalchemy.pool import QueuePool
 from bot.errors import CannotStart, Unavailable
 from bot.messages import Question, Turn, TurnKey, Usage, UsageRecord
 from bot.settings import database_url
-from bot.store import Store, opened
+from bot.store import Store, opened, sqlite_path
 from bot.store.migrations import HEAD, versions
 from bot.store.schema import schema, turns, usage
 from bot.store.transactions import transaction
@@ -57,14 +57,6 @@ def record(turn: Turn, **values: Any) -> UsageRecord:
 
 def foreboding(turn: Turn) -> UsageRecord:
     return record(turn, usage=Usage(input_tokens=90), outcome="failed", is_estimate=True)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        path: Path = request.getfixturevalue("tmp_path")
-        return database_url(str(path / "bot.db"))
-    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
@@ -511,12 +503,11 @@ async def test_connections_are_closed_with_the_store(postgres_url: str) -> None:
     await connection.close()
 
 
-async def test_locked_file_is_an_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "bot.db"
-    async with opened(database_url(str(path))) as store:
+async def test_locked_file_is_an_outage(sqlite_url: str) -> None:
+    async with opened(sqlite_url) as store:
         async with transaction(store._engine) as connection:
             await connection.execute(text("PRAGMA busy_timeout = 10"))
-        with closing(sqlite3.connect(path, isolation_level=None)) as rival:
+        with closing(sqlite3.connect(sqlite_path(sqlite_url), isolation_level=None)) as rival:
             rival.execute("BEGIN IMMEDIATE")
             with pytest.raises(Unavailable):
                 await store.turns.accept(asked())
@@ -633,9 +624,21 @@ async def test_upgrade_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> N
         assert file.execute("SELECT count(*) FROM turns").fetchone() == (2,)
 
 
-async def test_four_that_open_an_empty_database_at_once_all_find_its_tables(url: str) -> None:
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def empty(
+    request: pytest.FixtureRequest, postgres: Postgres, tmp_path: Path
+) -> AsyncIterator[str]:
+    """The URL of a database that has no tables yet."""
+    if request.param == "sqlite":
+        yield database_url(str(tmp_path / "bot.db"))
+        return
+    async with postgres.database() as url:
+        yield url
+
+
+async def test_four_that_open_an_empty_database_at_once_all_find_its_tables(empty: str) -> None:
     async def open_and_accept(number: int) -> Turn | None:
-        async with opened(url) as store:
+        async with opened(empty) as store:
             return await store.turns.accept(asked(number))
 
     accepted = await asyncio.gather(*(open_and_accept(number) for number in range(1, 5)))
@@ -650,7 +653,7 @@ async def test_opened_again_nothing_is_changed(store: Store, url: str) -> None:
         assert await again.turns.accept(asked()) is None
 
 
-async def test_migrations_make_the_tables_of_the_schema(store: Store) -> None:
+async def test_migrations_make_the_tables_of_the_schema(empty: str) -> None:
     def differs(_context: Any, _found: Any, column: Column[Any], *_: Any) -> bool | None:
         return False if isinstance(column.type, JSON) else None  # PostgreSQL compares no JSON
 
@@ -660,7 +663,7 @@ async def test_migrations_make_the_tables_of_the_schema(store: Store) -> None:
         assert set(inspect(connection).get_table_names()) == {*schema.tables, "alembic_version"}
         return list(found)
 
-    async with store._engine.connect() as connection:
+    async with opened(empty) as store, store._engine.connect() as connection:
         assert await connection.run_sync(differences) == []
 
 
