@@ -224,6 +224,7 @@ class Reply:
         try:
             await self._show_to_the_end(draft)
             self.whole_at = asyncio.get_running_loop().time()
+            self._sign.take_down(is_posted=False)  # now: what is surplus may take its time
             await self._delete_surplus(draft)
         except asyncio.CancelledError:
             sign.cancel()  # there is no time for it
@@ -234,7 +235,8 @@ class Reply:
             await sign
 
     async def tidy(self, standing: Standing, *, is_settled: bool) -> None:
-        """Removes what another process left beside its whole answer.
+        """Removes what another process left beside its whole answer, or where there is to be none:
+        at once what says that one is coming.
 
         :raises Transient: Slack could not be reached for minutes.
         """
@@ -242,9 +244,13 @@ class Reply:
         if not is_settled:
             self._expect_strays()
         self._adopt_surplus(standing)
+        await self.take_sign_down()
         await self._give_up_strays()
         await self._delete_given_up()
-        self._sign.take_down(is_posted=True)
+
+    async def take_sign_down(self) -> None:
+        """Also that of a dead process. Raises nothing."""
+        self._sign.take_down(is_posted=False)
         await self._sign.keep(lambda: 0)
 
     def has_idle_buttons(self, draft: Draft) -> bool:

@@ -125,6 +125,7 @@ class Responder:
                 await self._answer(answer)
         except Exception as error:  # the next questions of the thread are not to wait for ever
             broke(log, "answer.broke", error, channel=turn.key.channel)
+            await answer.reply.take_sign_down()
             await self._finish(answer, "failed", None)
         finally:
             del self._answers[turn.key]
@@ -184,7 +185,8 @@ class Responder:
         if not draft.ended and (refusal := await self._refusal(answer)):
             self._end_early(answer, refusal)
         if draft.ended:
-            if not draft.is_dropped:
+            # Also where there is nothing to show, what a dead process put up has to go.
+            if not draft.is_dropped or answer.turn.is_resumed:
                 await self._show(answer.reply.follow(draft), answer)
             await self._close(answer, None)
             return
@@ -219,15 +221,15 @@ class Responder:
         event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts, begun=turn.attempts)
         found, error = await self._find(answer)
         await self._count_lost(turn, found)
-        if found.is_whole:
-            answer.meter.outcome = found.outcome
-            await self._show(answer.reply.tidy(found, is_settled=answer.is_settled), answer)
-            await self._close(answer, None)
-        elif found.reply or (not answer.turn.is_stopped and (found.question or error)):
+        is_to_come = found.reply or (not answer.turn.is_stopped and (found.question or error))
+        if is_to_come and not found.is_whole:
             self._take_up(answer, found, error)
             await self._answer(answer)
-        else:  # nothing stands there, and nothing is to come
-            await self._finish(answer, "stopped", None)
+            return
+        answer.meter.outcome = found.outcome if found.is_whole else "stopped"
+        is_settled = answer.is_settled or not (found.is_whole or turn.attempts)
+        await self._show(answer.reply.tidy(found, is_settled=is_settled), answer)
+        await self._close(answer, None)
 
     async def _find(self, answer: Answer) -> tuple[Standing, BotError | None]:
         """What stands of it; and why there is no point in going on, if there is none."""
