@@ -106,6 +106,7 @@ class Responder:
         self._signs = Signs()
         self._streams = streams or Streams()
         self._answers: dict[TurnKey, Answer] = {}
+        self._strays: dict[TurnKey, float] = {}  # `Reply.strays_land_until`, of those that gave way
         self._is_interrupted = False
 
     async def answer(self, turn: Turn, question: Question | None) -> Asked | None:
@@ -129,7 +130,11 @@ class Responder:
             await self._finish(answer, "failed", None)
         finally:
             del self._answers[turn.key]
-        return None if answer.meter.is_handed_over else answer.again
+        if answer.meter.is_handed_over or not answer.again:
+            return None
+        if answer.reply.strays_land_until is not None:
+            self._strays[turn.key] = answer.reply.strays_land_until
+        return answer.again
 
     def renew(self, turn: Turn, question: Question | None = None) -> None:
         """People want something else: that no more is written, or an answer to other words."""
@@ -142,6 +147,12 @@ class Responder:
             answer.again = turn, question
         if answer.writing and not answer.draft.ended:
             answer.writing.cancel()
+        else:
+            answer.reply.wake()
+
+    def _is_asked_again(self, key: TurnKey) -> bool:
+        answer = self._answers.get(key)
+        return answer is not None and answer.again is not None
 
     def _stop_in_slack(self, key: TurnKey) -> None:
         """Slack says that a person stopped the stream, and not who: it shows its control to the
@@ -170,6 +181,8 @@ class Responder:
             streams=self._streams,
             on_messages=lambda messages: self._note(turn.key, messages),
             on_stopped=lambda: self._stop_in_slack(turn.key),
+            gives_way=lambda: self._is_asked_again(turn.key),
+            strays_land_until=self._strays.pop(turn.key, None),
         )
         asked = None if question and question.is_posted else question
         return Answer(turn, asked, self._meter(turn), reply)
@@ -285,11 +298,11 @@ class Responder:
         answer.question, answer.thread = answer.question or found.question, found.thread
         answer.is_admitted = bool(found.reply) and not found.is_outdated
         draft.push(text)
-        # Of what was shown to its end no post is under way any more.
         has_ended = any(message.is_last for message in found.reply)
-        was_begun = answer.turn.attempts > 0 and not has_ended
         answer.stood = found.reply[-1] if has_ended else None
-        answer.reply.adopt(found, draft, expects_strays=was_begun and not answer.is_settled)
+        # Of what this process has shown to its end no other post is under way any more.
+        may_land = answer.turn.attempts > 0 and (not has_ended or answer.turn.taken_at is not None)
+        answer.reply.adopt(found, draft, expects_strays=may_land and not answer.is_settled)
         if error:
             self._end_early(answer, error)
         elif answer.turn.is_continued:

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot import errors, views
-from bot.cut import join
+from bot.cut import join, until_seam
 from bot.draft import Part
 from bot.errors import (
     Interrupted,
@@ -26,7 +26,16 @@ from bot.errors import (
     StreamBroken,
     Unavailable,
 )
-from bot.messages import DELETED, ChatMessage, Delta, Outcome, Turn, Usage, UsageRecord
+from bot.messages import (
+    DELETED,
+    ChatMessage,
+    Delta,
+    Outcome,
+    Question,
+    Turn,
+    Usage,
+    UsageRecord,
+)
 from bot.pacing import Lane, Limits
 from bot.prompt import TokenEstimate
 from bot.reply import LANDS_WITHIN
@@ -536,6 +545,76 @@ async def test_own_post_that_lands_after_it_was_given_up_goes_in_the_end() -> No
     )
 
     assert chat.screen == [(WORDS + MORE).rstrip()]
+
+
+# -- and people who ask for something else meanwhile
+
+
+async def in_turn(answering: Responder, turn: Turn, asked: Question | None = None) -> None:
+    """As the queue does it: also what is asked in its place."""
+    again: tuple[Turn, Question | None] | None = (turn, asked)
+    while again:
+        again = await answering.answer(*again)
+
+
+def asked_again(answering: Responder, turns: FakeTurns, **values: Any) -> Callable[[], None]:
+    """Somebody presses a button beneath the answer: the record knows it, and the process."""
+
+    def press() -> None:
+        turns.now[ASKED.key] = left(asked=2, attempts_before=1, **values)
+        answering.renew(turns.now[ASKED.key])
+
+    return press
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+@pytest.mark.parametrize("is_continued", [True, False])
+async def test_button_is_obeyed_at_once_though_a_post_of_the_dead_process_may_land_yet(
+    is_last: bool, is_continued: bool
+) -> None:
+    """Right behind a stop that process was killed, before or after it had shown that."""
+    turns = FakeTurns()
+    chat = chat_with(WORDS.rstrip(), is_last=is_last, notice="Stopped." if is_last else "")
+    model = FakeModel([MORE, USAGE])
+    answering = responder(model, chat, turns)
+    pressed = asyncio.get_running_loop().time() + 2
+    at(2.0, asked_again(answering, turns, is_continued=is_continued))
+    at(5.0, lambda: put(chat, Part("The second part"), 1))
+
+    await in_turn(answering, left(stopped_by="UANA"))
+
+    assert model.asked_at[0] - pressed < 1
+    kept = until_seam(WORDS.rstrip()) if is_continued else ""
+    assert chat.screen == [(kept + MORE).rstrip()]
+    assert is_whole(chat) == [True]
+    assert chat.status == ""
+    assert turns.finished == {ASKED.key: "complete"}
+
+
+async def test_own_post_that_lands_late_goes_though_something_else_is_asked_meanwhile() -> None:
+    """Its answer was lost, it was looked for in vain, and posted again."""
+    chat, turns = chat_with(), FakeTurns()
+    chat.errors["post"] = [DOWN]
+    model = FakeModel([WORDS, USAGE], [MORE, USAGE])
+    answering = responder(model, chat, turns)
+    at(5.0, asked_again(answering, turns))
+    at(7.0, lambda: put(chat, Part(WORDS.rstrip()), 0))
+
+    await in_turn(answering, turn_of(ASKED), ASKED)
+
+    assert model.asked_at[1] - model.asked_at[0] < 6
+    assert chat.screen == [MORE.rstrip()]
+
+
+async def test_post_that_lands_late_goes_though_two_processes_died_meanwhile() -> None:
+    """The second of them had shown an end, and something else was asked then."""
+    chat = chat_with(WORDS.rstrip(), is_last=True)
+    at(4.0, lambda: put(chat, Part("The second part"), 1))
+    taken_at = asyncio.get_running_loop().time()
+
+    await resumed(FakeModel([MORE]), chat, asked=2, attempts_before=1, taken_at=taken_at)
+
+    assert chat.screen == [MORE.rstrip()]
 
 
 # -- what cannot go on
