@@ -262,19 +262,18 @@ class Queue:
     async def _run(self, entry: _Entry) -> None:
         try:
             async with AsyncExitStack() as held:
-                if await self._turn_comes(entry, held):
-                    entry.is_running = True
-                    entry.again = await self._answers.answer(entry.turn, entry.question)
-                else:
-                    entry.again = await self._dismiss(entry)
+                is_wanted = await self._turn_comes(entry, held)
+                entry.is_running = True  # from here on its answer hears of all that is wanted
+                if not is_wanted:
+                    self._tell_dropped(entry)
+                entry.again = await self._answers.answer(entry.turn, entry.question)
         except Exception as error:
             broke(log, "turn.broke", error, channel=entry.turn.key.channel)
 
-    async def _dismiss(self, entry: _Entry) -> Asked | None:
+    def _tell_dropped(self, entry: _Entry) -> None:
         """It was stopped while it waited. What stands of an answer begun before says so itself."""
         if entry.turn.stopped_by != DELETED and not entry.turn.messages:
             self._errands.run(self._tell(entry.turn, DROPPED))
-        return await self._answers.answer(entry.turn, entry.question)
 
     def _leave(self, entry: _Entry) -> None:
         del self._entries[entry.turn.key]

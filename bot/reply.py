@@ -134,10 +134,13 @@ class Reply:
         streams: Streams | None = None,
         on_messages: Callable[[list[str]], Awaitable[None] | None] = lambda _: None,
         on_stopped: Callable[[], None] = lambda: None,
+        gives_way: Callable[[], bool] = lambda: False,
+        strays_land_until: float | None = None,
     ) -> None:
         """``life`` grows with each process that answers the question; ``on_messages`` hears the
         ``ts`` of the reply's messages when they change, and returns what ends when they are
-        written down; ``on_stopped`` hears that a person stopped a stream in Slack."""
+        written down; ``on_stopped`` hears that a person stopped a stream in Slack; ``gives_way``
+        tells whether another reply is wanted in its place."""
         self.asked = asked  # `Turn.asked`: what is shown answers that
         self._life = life
         self._posts = 0  # that were tried
@@ -155,9 +158,11 @@ class Reply:
         self._is_plain = False  # Slack did not take this answer's Markdown
         self._is_stranded = False  # an edit could not be made: the text goes into new messages
         self._given_up: list[str] = []  # of the reply no more, and to be deleted
-        self._strays_land_until: float | None = None  # posts that nobody heard of; None: none
+        # Posts that nobody heard of, by the loop's clock; None: there are none.
+        self.strays_land_until = strays_land_until
         self._on_messages = on_messages
         self._on_stopped = on_stopped
+        self._gives_way = gives_way
         self._told: list[str] = []
         self._noting: Awaitable[None] | None = None
         self._may_stream = True  # but for what the workspace allows
@@ -194,7 +199,8 @@ class Reply:
         return bool(self._messages)
 
     def wake(self) -> None:
-        """The draft grew. Called for each delta, so it costs next to nothing."""
+        """The draft grew, or something else is wanted. Called for each delta, so it costs next to
+        nothing."""
         self._news.set()
 
     def hurry(self) -> None:
@@ -224,6 +230,7 @@ class Reply:
         try:
             await self._show_to_the_end(draft)
             self.whole_at = asyncio.get_running_loop().time()
+            self._sign.take_down(is_posted=False)  # now: what is surplus may take its time
             await self._delete_surplus(draft)
         except asyncio.CancelledError:
             sign.cancel()  # there is no time for it
@@ -234,7 +241,8 @@ class Reply:
             await sign
 
     async def tidy(self, standing: Standing, *, is_settled: bool) -> None:
-        """Removes what another process left beside its whole answer.
+        """Removes what another process left beside its whole answer, or where there is to be none:
+        at once what says that one is coming.
 
         :raises Transient: Slack could not be reached for minutes.
         """
@@ -242,9 +250,13 @@ class Reply:
         if not is_settled:
             self._expect_strays()
         self._adopt_surplus(standing)
+        await self.take_sign_down()
         await self._give_up_strays()
         await self._delete_given_up()
-        self._sign.take_down(is_posted=True)
+
+    async def take_sign_down(self) -> None:
+        """Also that of a dead process. Raises nothing."""
+        self._sign.take_down(is_posted=False)
         await self._sign.keep(lambda: 0)
 
     def has_idle_buttons(self, draft: Draft) -> bool:
@@ -627,15 +639,27 @@ class Reply:
 
     def _expect_strays(self) -> None:
         """A post of which nobody heard may come to stand there yet."""
-        self._strays_land_until = asyncio.get_running_loop().time() + LANDS_WITHIN
+        self.strays_land_until = asyncio.get_running_loop().time() + LANDS_WITHIN
 
     async def _give_up_strays(self) -> None:
-        """Also those that land late; nobody waits for that but the next question here."""
-        if self._strays_land_until is not None:
-            await asyncio.sleep(self._strays_land_until - asyncio.get_running_loop().time())
+        """Also those that land late; nobody waits for that but the next question here. The reply
+        in place of this one is not to wait: it gives up what lands while it stands there."""
+        if self.strays_land_until is not None and await self._have_landed(self.strays_land_until):
             strays = await until_it_lands(self._strays)
             self._given_up += strays
             self._loose_streams |= {ts for ts, part in strays.items() if part == UNMARKED}
+            self.strays_land_until = None
+
+    async def _have_landed(self, at: float) -> bool:
+        """Waits until then; False: it gave way before."""
+        while (wait := at - asyncio.get_running_loop().time()) > 0:
+            if self._gives_way():
+                return False
+            self._news.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
+        return True
 
     async def _strays(self) -> dict[str, int]:
         """What stands there of this turn and is not known: by ``ts``, as which part."""

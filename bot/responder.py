@@ -107,6 +107,7 @@ class Responder:
         self._signs = Signs()
         self._streams = streams or Streams()
         self._answers: dict[TurnKey, Answer] = {}
+        self._strays: dict[TurnKey, float] = {}  # `Reply.strays_land_until`, of those that gave way
         self._is_interrupted = False
 
     async def answer(self, turn: Turn, question: Question | None) -> Asked | None:
@@ -126,10 +127,15 @@ class Responder:
                 await self._answer(answer)
         except Exception as error:  # the next questions of the thread are not to wait for ever
             broke(log, "answer.broke", error, channel=turn.key.channel)
+            await answer.reply.take_sign_down()
             await self._finish(answer, "failed", None)
         finally:
             del self._answers[turn.key]
-        return None if answer.meter.is_handed_over else answer.again
+        if answer.meter.is_handed_over or not answer.again:
+            return None
+        if answer.reply.strays_land_until is not None:
+            self._strays[turn.key] = answer.reply.strays_land_until
+        return answer.again
 
     def renew(self, turn: Turn, question: Question | None = None) -> None:
         """People want something else: that no more is written, or an answer to other words."""
@@ -142,6 +148,12 @@ class Responder:
             answer.again = turn, question
         if answer.writing and not answer.draft.ended:
             answer.writing.cancel()
+        else:
+            answer.reply.wake()
+
+    def _is_asked_again(self, key: TurnKey) -> bool:
+        answer = self._answers.get(key)
+        return answer is not None and answer.again is not None
 
     def _stop_in_slack(self, key: TurnKey) -> None:
         """Slack says that a person stopped the stream, and not who: it shows its control to the
@@ -170,6 +182,8 @@ class Responder:
             streams=self._streams,
             on_messages=lambda messages: self._note(turn.key, messages),
             on_stopped=lambda: self._stop_in_slack(turn.key),
+            gives_way=lambda: self._is_asked_again(turn.key),
+            strays_land_until=self._strays.pop(turn.key, None),
         )
         asked = None if question and question.is_posted else question
         return Answer(turn, asked, self._meter(turn), reply)
@@ -185,7 +199,8 @@ class Responder:
         if not draft.ended and (refusal := await self._refusal(answer)):
             self._end_early(answer, refusal)
         if draft.ended:
-            if not draft.is_dropped:
+            # Also where there is nothing to show, what a dead process put up has to go.
+            if not draft.is_dropped or answer.turn.is_resumed:
                 await self._show(answer.reply.follow(draft), answer)
             await self._close(answer, None)
             return
@@ -220,15 +235,15 @@ class Responder:
         event(log, "turn.resumed", channel=turn.key.channel, ts=turn.key.ts, begun=turn.attempts)
         found, error = await self._find(answer)
         await self._count_lost(turn, found)
-        if found.is_whole:
-            answer.meter.outcome = found.outcome
-            await self._show(answer.reply.tidy(found, is_settled=answer.is_settled), answer)
-            await self._close(answer, None)
-        elif found.reply or (not answer.turn.is_stopped and (found.question or error)):
+        is_to_come = found.reply or (not answer.turn.is_stopped and (found.question or error))
+        if is_to_come and not found.is_whole:
             self._take_up(answer, found, error)
             await self._answer(answer)
-        else:  # nothing stands there, and nothing is to come
-            await self._finish(answer, "stopped", None)
+            return
+        answer.meter.outcome = found.outcome if found.is_whole else "stopped"
+        is_settled = answer.is_settled or not (found.is_whole or turn.attempts)
+        await self._show(answer.reply.tidy(found, is_settled=is_settled), answer)
+        await self._close(answer, None)
 
     async def _find(self, answer: Answer) -> tuple[Standing, BotError | None]:
         """What stands of it; and why there is no point in going on, if there is none."""
@@ -287,11 +302,11 @@ class Responder:
         if found.is_outdated and not answer.turn.is_continued:
             draft.outdate()
             draft.opening = views.ANEW
-        # Of what was shown to its end no post is under way any more.
         has_ended = any(message.is_last for message in found.reply)
-        was_begun = answer.turn.attempts > 0 and not has_ended
         answer.stood = found.reply[-1] if has_ended else None
-        answer.reply.adopt(found, draft, expects_strays=was_begun and not answer.is_settled)
+        # Of what this process has shown to its end no other post is under way any more.
+        may_land = answer.turn.attempts > 0 and (not has_ended or answer.turn.taken_at is not None)
+        answer.reply.adopt(found, draft, expects_strays=may_land and not answer.is_settled)
         if error:
             self._end_early(answer, error)
         elif answer.turn.is_continued:

@@ -110,7 +110,7 @@ class Sign:
         self._is_post_expected = is_expected
 
     def take_down(self, *, is_posted: bool) -> None:
-        """Words stand in the thread, or none ever will."""
+        """Words stand in the thread that this process posted, or the answer is over."""
         self._is_posted = self._is_posted or is_posted
         self._is_over = True
         self._news.set()
@@ -185,13 +185,16 @@ class Sign:
             self._signs.reaction = error.code != "missing_scope"
 
     async def _remove(self) -> None:
+        """Both signs: a dead process may have put up the one, and this one the other."""
         question = self._question
+        if self._has_status_line and (self._is_late or not self._is_posted):
+            # Slack clears the status when the reply is posted, but not when it is edited, nor one
+            # that comes after.
+            with suppress(BotError):
+                await self._chat.set_status(question.channel, question.thread_ts, "")
         if self._has_reacted:
             remove = self._chat.remove_reaction
             await until_it_lands(partial(remove, question.channel, question.ts, REACTION))
-        elif self._has_status_line and (self._is_late or not self._is_posted):
-            # Slack clears the status when the reply is posted, but not one that comes after.
-            await self._chat.set_status(question.channel, question.thread_ts, "")
 
 
 def _now() -> float:

@@ -57,7 +57,7 @@ def question(text: str = "why?", **values: Any) -> Question:
     return Question(text=text, **values)
 
 
-def turn_of(asked: Question, **values: Any) -> Turn:
+def turn_of(asked: Question, /, **values: Any) -> Turn:
     now = datetime.now(UTC)
     turn = Turn(asked.key, asked.thread_ts, asked.user, place=1, accepted_at=now, is_next=True)
     return replace(turn, **values)

@@ -870,6 +870,19 @@ async def test_answer_that_another_process_began_says_itself_that_it_was_stopped
     await office.until_idle()
 
 
+async def test_answer_that_only_ends_what_was_stopped_is_told_what_is_asked_in_its_place() -> None:
+    office = Office(takes=5.0)
+    turn = replace(office.records.written(alone(1)), stopped_by="UANA", is_resumed=True)
+    office.queue.resume([turn])
+    await asyncio.sleep(1)
+    again = replace(turn, asked=2, stopped_by=None)
+
+    office.queue.renew(again)
+    await office.until_idle()
+
+    assert office.renewed == [(again, None)]
+
+
 async def test_question_that_is_stopped_while_it_waits_for_room_takes_none() -> None:
     office = Office(at_once=1, takes=5.0)
     await office.ask(alone(1), alone(2), alone(3))

@@ -16,10 +16,26 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot import errors, views
-from bot.cut import join
+from bot.cut import join, until_seam
 from bot.draft import Part
-from bot.errors import Interrupted, RateLimited, SlackRefused, StreamBroken, Unavailable
-from bot.messages import ChatMessage, Delta, Outcome, Turn, Usage, UsageRecord
+from bot.errors import (
+    Interrupted,
+    RateLimited,
+    RefusedPrivately,
+    SlackRefused,
+    StreamBroken,
+    Unavailable,
+)
+from bot.messages import (
+    DELETED,
+    ChatMessage,
+    Delta,
+    Outcome,
+    Question,
+    Turn,
+    Usage,
+    UsageRecord,
+)
 from bot.pacing import Lane, Limits
 from bot.prompt import TokenEstimate
 from bot.reply import LANDS_WITHIN
@@ -29,6 +45,7 @@ from tests.conftest import VirtualTimeLoop
 from tests.core.fakes import (
     LOST,
     USAGE,
+    FakeAdmission,
     FakeChat,
     FakeModel,
     FakeTurns,
@@ -64,6 +81,16 @@ def put(chat: FakeChat, part: Part, number: int, *, ts: str = "") -> str:
     chat.messages[ts] = views.reply_message(part, turn=ASKED.key, number=number)
     chat._turns[ts], chat._threads[ts] = str(ASKED.key), ASKED.thread_ts
     return ts
+
+
+def with_status(chat: FakeChat) -> FakeChat:
+    """The status line still says what the dead process did."""
+    chat.statuses.append("is writing, 181 words so far...")
+    return chat
+
+
+def at(seconds: float, deed: Callable[[], object]) -> None:
+    asyncio.get_running_loop().call_later(seconds, deed)
 
 
 def left(**values: Any) -> Turn:
@@ -105,8 +132,9 @@ async def test_whole_reply_is_left_as_it_is_and_the_turn_is_finished() -> None:
 
     assert [call.method for call in chat.calls] == [
         "thread",
-        "find_reply",
-    ]  # a late post might stand beside it
+        "set_status",  # the dead process may have left one
+        "find_reply",  # a late post might stand beside it
+    ]
     assert model.asked == []
     assert turns.finished == {ASKED.key: "complete"}
     assert turns.records == turns.begun == []
@@ -120,8 +148,9 @@ async def test_reply_that_ended_with_a_sentence_is_finished_as_what_it_was() -> 
 
     assert [call.method for call in chat.calls] == [
         "thread",
-        "find_reply",
-    ]  # a late post might stand beside it
+        "set_status",  # the dead process may have left one
+        "find_reply",  # a late post might stand beside it
+    ]
     assert turns.finished == {ASKED.key: "failed"}
 
 
@@ -141,7 +170,7 @@ async def test_what_was_left_of_a_longer_attempt_is_deleted_beside_a_whole_reply
     turns = await resumed(FakeModel([MORE]), chat)
 
     assert chat.screen == [WORDS]
-    assert chat.times("update") == chat.times("set_status") == []
+    assert chat.times("update") == []
     assert turns.finished == {ASKED.key: "complete"}
 
 
@@ -152,7 +181,6 @@ async def test_reaction_of_the_dead_process_goes_from_a_question_that_was_answer
     turns = await resumed(FakeModel([MORE]), chat)
 
     assert chat.reactions == set()
-    assert chat.statuses == []
     assert turns.finished == {ASKED.key: "complete"}
 
 
@@ -373,7 +401,114 @@ async def test_reaction_of_the_dead_process_goes_though_there_is_a_status_line_n
     assert chat.reactions == set()
 
 
+async def test_reaction_of_the_dead_process_goes_and_so_does_the_status_of_this_one() -> None:
+    chat = chat_with(WORDS.rstrip())
+    await chat.add_reaction(ASKED.channel, ASKED.ts, "eyes")
+
+    await resumed(FakeModel([1.0, WORDS, 1.0, MORE, USAGE]), chat)
+
+    assert chat.reactions == set()
+    assert chat.status == ""
+
+
+# -- the status that a dead process has left
+
+
+@pytest.mark.parametrize("ended_by", ["its words", "a stop", "a deleted question"])
+async def test_status_goes_as_soon_as_the_end_of_a_resumed_answer_is_shown(ended_by: str) -> None:
+    """Whatever else is to be done: a post that nobody heard of may land for a while."""
+    chat = with_status(chat_with(WORDS.rstrip()))
+    answering = responder(FakeModel([0.5, WORDS, 1.0, MORE, 1.0, USAGE]), chat, FakeTurns())
+    by = {"a stop": "UANA", "a deleted question": DELETED}.get(ended_by)
+    if by:
+        at(1.0, lambda: answering.renew(left(stopped_by=by)))
+
+    await answering.answer(left(), None)
+
+    shown = [call.until for call in chat.calls if call.method == "update"][-1]
+    cleared = [call.until for call in chat.calls if call.method == "set_status"][-1]
+    assert chat.status == ""
+    assert cleared - shown < 0.5
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+async def test_status_of_the_dead_process_goes_where_its_stopped_answer_grows_no_more(
+    is_stream: bool,
+) -> None:
+    chat = with_status(chat_with(WORDS.rstrip()))
+    if is_stream:
+        ts = next(iter(chat.messages))
+        chat.streams[ts] = asyncio.get_running_loop().time()
+        chat.messages[ts] = {"blocks": [{"type": "markdown", "text": WORDS.rstrip()}]}
+    answering: Responder = wired(chat, FakeModel([MORE]), FakeTurns(), lane="native")
+
+    await answering.answer(left(stopped_by="UANA", messages=tuple(chat.messages)), None)
+
+    assert chat.screen[0].startswith(WORDS.rstrip())
+    assert "Stopped" in chat.screen[0]
+    assert chat.status == ""
+    assert chat.times("set_status")[-1] < chat.times("find_reply")[-1]  # and not after that
+
+
+async def test_status_of_the_dead_process_goes_from_beneath_its_whole_answer_at_once() -> None:
+    chat = with_status(chat_with(WORDS, is_last=True))
+
+    await resumed(FakeModel([MORE]), chat)
+
+    assert chat.status == ""
+    assert chat.times("set_status")[-1] < chat.times("find_reply")[-1]
+
+
+@pytest.mark.parametrize("attempts", [0, 1])
+@pytest.mark.parametrize("by", [DELETED, "UANA"])
+async def test_status_of_the_dead_process_goes_where_nothing_stands_and_nothing_comes(
+    by: str, attempts: int
+) -> None:
+    chat = with_status(chat_with())
+
+    turns = await resumed(FakeModel([MORE]), chat, stopped_by=by, attempts=attempts)
+
+    assert chat.screen == []
+    assert chat.status == ""
+    assert turns.finished == {ASKED.key: "stopped"}
+
+
+async def test_status_of_the_dead_process_goes_where_the_answer_is_refused_privately() -> None:
+    chat, turns = with_status(chat_with()), FakeTurns()
+    refusing = FakeAdmission(RefusedPrivately("Not here."))
+
+    await wired(chat, FakeModel([MORE]), turns, admission=refusing).answer(left(attempts=0), None)
+
+    assert chat.screen == []
+    assert chat.status == ""
+    assert list(turns.finished) == [ASKED.key]
+
+
+async def test_status_of_the_dead_process_goes_where_its_turn_breaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chat, turns = with_status(chat_with(WORDS.rstrip())), FakeTurns()
+    answering = responder(FakeModel([MORE]), chat, turns)
+    monkeypatch.setattr(answering, "_take_up", None)
+
+    await answering.answer(left(), None)
+
+    assert chat.status == ""
+    assert turns.finished == {ASKED.key: "failed"}
+
+
 # -- posts that land late
+
+
+async def test_post_that_lands_late_goes_where_nothing_else_stands_and_nothing_comes() -> None:
+    chat = chat_with()
+    asyncio.get_running_loop().call_later(4.0, put, chat, Part(WORDS.rstrip()), 0)
+
+    turns = await resumed(FakeModel([MORE]), chat, stopped_by="UANA")
+    await asyncio.sleep(LANDS_WITHIN)
+
+    assert chat.screen == []
+    assert turns.finished == {ASKED.key: "stopped"}
 
 
 @pytest.mark.parametrize("after", [0.5, 2.0, 6.0])
@@ -410,6 +545,76 @@ async def test_own_post_that_lands_after_it_was_given_up_goes_in_the_end() -> No
     )
 
     assert chat.screen == [(WORDS + MORE).rstrip()]
+
+
+# -- and people who ask for something else meanwhile
+
+
+async def in_turn(answering: Responder, turn: Turn, asked: Question | None = None) -> None:
+    """As the queue does it: also what is asked in its place."""
+    again: tuple[Turn, Question | None] | None = (turn, asked)
+    while again:
+        again = await answering.answer(*again)
+
+
+def asked_again(answering: Responder, turns: FakeTurns, **values: Any) -> Callable[[], None]:
+    """Somebody presses a button beneath the answer: the record knows it, and the process."""
+
+    def press() -> None:
+        turns.now[ASKED.key] = left(asked=2, attempts_before=1, **values)
+        answering.renew(turns.now[ASKED.key])
+
+    return press
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+@pytest.mark.parametrize("is_continued", [True, False])
+async def test_button_is_obeyed_at_once_though_a_post_of_the_dead_process_may_land_yet(
+    is_last: bool, is_continued: bool
+) -> None:
+    """Right behind a stop that process was killed, before or after it had shown that."""
+    turns = FakeTurns()
+    chat = chat_with(WORDS.rstrip(), is_last=is_last, notice="Stopped." if is_last else "")
+    model = FakeModel([MORE, USAGE])
+    answering = responder(model, chat, turns)
+    pressed = asyncio.get_running_loop().time() + 2
+    at(2.0, asked_again(answering, turns, is_continued=is_continued))
+    at(5.0, lambda: put(chat, Part("The second part"), 1))
+
+    await in_turn(answering, left(stopped_by="UANA"))
+
+    assert model.asked_at[0] - pressed < 1
+    kept = until_seam(WORDS.rstrip()) if is_continued else ""
+    assert chat.screen == [(kept + MORE).rstrip()]
+    assert is_whole(chat) == [True]
+    assert chat.status == ""
+    assert turns.finished == {ASKED.key: "complete"}
+
+
+async def test_own_post_that_lands_late_goes_though_something_else_is_asked_meanwhile() -> None:
+    """Its answer was lost, it was looked for in vain, and posted again."""
+    chat, turns = chat_with(), FakeTurns()
+    chat.errors["post"] = [DOWN]
+    model = FakeModel([WORDS, USAGE], [MORE, USAGE])
+    answering = responder(model, chat, turns)
+    at(5.0, asked_again(answering, turns))
+    at(7.0, lambda: put(chat, Part(WORDS.rstrip()), 0))
+
+    await in_turn(answering, turn_of(ASKED), ASKED)
+
+    assert model.asked_at[1] - model.asked_at[0] < 6
+    assert chat.screen == [MORE.rstrip()]
+
+
+async def test_post_that_lands_late_goes_though_two_processes_died_meanwhile() -> None:
+    """The second of them had shown an end, and something else was asked then."""
+    chat = chat_with(WORDS.rstrip(), is_last=True)
+    at(4.0, lambda: put(chat, Part("The second part"), 1))
+    taken_at = asyncio.get_running_loop().time()
+
+    await resumed(FakeModel([MORE]), chat, asked=2, attempts_before=1, taken_at=taken_at)
+
+    assert chat.screen == [MORE.rstrip()]
 
 
 # -- what cannot go on
@@ -470,7 +675,7 @@ async def test_deleted_question_without_a_reply_is_not_answered() -> None:
     turns = await resumed(FakeModel([MORE]), chat)
 
     assert chat.screen == []
-    assert [call.method for call in chat.calls] == ["thread"]
+    assert [call.method for call in chat.calls] == ["thread", "set_status", "find_reply"]
     assert turns.finished == {ASKED.key: "stopped"}
 
 

@@ -23,6 +23,7 @@ from tests.chaos.fleet import Slot
 from tests.chaos.records import Records
 from tests.postgres import Postgres
 from tests.process.bots import TOKENS, WORDS, Bots, bots
+from tests.process.test_control import press
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -155,6 +156,31 @@ async def test_a_second_process_on_the_same_file_is_refused_in_words(killed: Kil
     assert "Traceback" not in second.log
     ts = await place.ask("[[say The first one goes on.]]")
     assert await place.whole(ts) == "The first one goes on."
+
+
+# Killed right behind a stop
+
+
+async def test_an_answer_whose_process_was_killed_behind_its_stop_goes_on_when_asked_to(
+    tmp_path: Path,
+) -> None:
+    async with bots(f"sqlite:///{tmp_path}/bot.db", tmp_path) as place:
+        first = await place.start()
+        ts = await place.ask("[[rate 40]] [[tokens 4000]]")
+        await place.slack.until(lambda: place.replies(ts) and place.replies(ts)[0])
+        await press(place, ts, "stop")
+        first.process.kill()
+        await first.process.wait()
+        before = len(place.slack.calls)
+        await place.start()
+        await place.whole(ts)
+
+        await press(place, ts, "continue")
+        await place.model.until(lambda: len(place.model.requests) == 2)
+
+        # Its thread was read for what was asked, and not for posts that may land yet.
+        calls = [call.method for call in place.slack.calls[before:]]
+        assert calls.count("conversations.replies") <= 2
 
 
 # A question that its processes die of

@@ -173,6 +173,31 @@ async def test_a_process_that_is_killed_while_it_streams_goes_on_in_the_same_mes
             assert not slack.workspace.streams
 
 
+@pytest.mark.parametrize("lane", ["edit", "native"])
+async def test_stop_after_a_kill_takes_the_status_away_with_the_end_of_the_answer(
+    tmp_path: Path, lane: str
+) -> None:
+    async with local_servers() as (slack, model):
+        places: dict[str, str] = {}
+        async with running(slack, model.base_url, folder=tmp_path, SLACK_STREAMING=lane) as bot:
+            stage = Stage(slack, model, bot, places)
+            ts = await stage.ask("[[rate 40]] [[tokens 4000]]")
+            await slack.until(lambda: stage.replies(ts) and stage.replies(ts)[0])
+            bot.process.kill()
+            await bot.process.wait()
+        async with running(slack, model.base_url, folder=tmp_path, SLACK_STREAMING=lane) as bot:
+            stage = Stage(slack, model, bot, places)
+            await slack.until(lambda: stage.status(ts))
+            await slack.stop_session(stage.places[ts], "Ana", ts)
+            text = await stage.whole(ts)
+            await slack.until(lambda: not stage.status(ts))
+
+            methods = [call.method for call in slack.calls]
+            since_its_end = methods[-methods[::-1].index("chat.update") :]
+            assert text.endswith("\nStopped by Ana.")
+            assert "conversations.replies" not in since_its_end  # nothing was waited for before
+
+
 async def test_many_at_once_use_both_lanes_and_all_end_whole(tmp_path: Path) -> None:
     async with staged(tmp_path, lane="auto") as stage:
         asked = [await stage.ask(GROWING) for _ in range(8)]
