@@ -599,7 +599,8 @@ async def test_failed_answer_that_may_not_be_given_anew_says_what_it_said(words:
 async def test_only_what_a_process_left_is_recorded_as_begun_again(
     is_continued: bool, lost: int
 ) -> None:
-    stage = Stage(*[[WORDS, StreamBroken("reset")]] * 5, ["Whole.", USAGE])
+    broken: list[Step] = [WORDS, StreamBroken("reset")]
+    stage = Stage(*[broken] * 5, ["Whole.", USAGE])
     await stage.answer()
     again = stage.now_asked(is_resumed=True, attempts=1, is_continued=is_continued)
 
