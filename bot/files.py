@@ -40,6 +40,8 @@ HURDLES: Mapping[str, str] = {
     "encrypted": "is protected by a password",
     "broken": "is damaged, or not what it claims to be",
     "too_complex": "is too large inside to be opened",
+    "empty": "is empty",
+    "blank": "holds nothing but blank space",
     "no_text": "holds no text that can be copied; its pages may be pictures",
 }
 
@@ -206,7 +208,7 @@ def text_reading(data: bytes) -> Reading:
     kept = text[:MOST_TEXT]
     is_whole = len(kept) == len(text) and len(head) == len(data)
     if not kept.strip():
-        return Reading(hurdle="no_text")
+        return Reading(hurdle="blank")
     if is_whole:
         return Reading(kept)
     return Reading(kept, unit="characters", read=len(kept), total=max(len(text), len(data)))

@@ -182,8 +182,9 @@ def test_character_that_the_limit_cuts_in_half_is_left_out() -> None:
     assert "\ufffd" not in text_reading("→".encode() * 2 * MOST_TEXT).text
 
 
-def test_blank_file_holds_no_text() -> None:
-    assert text_reading(b" \n\n").hurdle == text_reading(b"").hurdle == "no_text"
+@pytest.mark.parametrize("data", [b" \n\n", b"\xef\xbb\xbf", b"\t\r\n"])
+def test_file_of_blank_space_is_told_from_one_whose_text_cannot_be_copied(data: bytes) -> None:
+    assert HURDLES[text_reading(data).hurdle] == "holds nothing but blank space"
 
 
 def test_invisible_letters_and_control_characters_go() -> None:
