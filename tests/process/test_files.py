@@ -96,7 +96,7 @@ async def test_without_the_scope_it_answers_and_says_so(stage: Stage) -> None:
         stage.slack.scopes.append("files:read")
 
     assert said.startswith("All the same.")
-    assert "I may not read files here, so this answer is without plan.txt, b.txt." in said
+    assert "I may not read files here, so this answer is without plan.txt and b.txt." in said
     assert "plan.txt; it cannot be fetched, because the app" in asked(stage)[1]["content"]
 
 
