@@ -74,8 +74,9 @@ NO_DIRECT = (
 )
 NOT_YOURS = "Only admins and whoever made this channel may change its settings."
 NO_SCOPE = (
-    "Only admins may change the settings of channels: who made one I am not allowed to see (my "
-    "scopes `channels:read` and `groups:read` are missing)."
+    "Only admins may change these settings: who made this channel I am not allowed to see. For "
+    "that I need the scope `channels:read` in public channels, `groups:read` in private ones, and "
+    "`mpim:read` in group messages."
 )
 NOT_SHOWN = (
     "Only admins may change its settings: Slack does not show me this channel, so I do not know "

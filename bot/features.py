@@ -4,7 +4,7 @@
 and the whole of both; tests hold all of them equal to this, and this to the calls in the code.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 # What the bot may do, and why it must. `manifest.yml` asks for the same.
@@ -30,6 +30,10 @@ DISPENSABLE = frozenset(
 ASK = "ask_about_message"
 
 MESSAGES = ("message.channels", "message.groups", "message.mpim")
+
+# What a channel is called and who made it, by its kind: public, private, a group message
+# (docs.slack.dev/reference/methods/conversations.info). Of direct messages neither is asked.
+INFO = ("channels:read", "groups:read", "mpim:read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,12 @@ FEATURES = (
     Feature(
         "Settings by whoever made a channel",
         "only admins can change the settings of channels",
-        scopes=("channels:read", "groups:read"),
+        scopes=INFO,
     ),
     Feature(
         "Names of channels in reports",
         "reports on the command line show channels by their ids",
-        scopes=("channels:read", "groups:read"),
+        scopes=INFO,
     ),
     Feature(
         "CSV as a file",
@@ -95,7 +99,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "chat.startStream": ("chat:write",),
     "chat.stopStream": ("chat:write",),
     "chat.update": ("chat:write",),
-    "conversations.info": ("channels:read", "groups:read"),
+    "conversations.info": INFO,
     "conversations.replies": HISTORY,
     "files.completeUploadExternal": ("files:write",),
     "files.getUploadURLExternal": ("files:write",),
@@ -127,8 +131,12 @@ def switched_off(granted: Collection[str]) -> list[str]:
     return [_off(feature, sorted(missing)) for feature, missing in lacking if missing]
 
 
+def in_words(scopes: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *others, last = scopes
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def _off(feature: Feature, missing: list[str]) -> str:
-    scopes = (
-        f"Scope {missing[0]} is" if len(missing) == 1 else f"Scopes {' and '.join(missing)} are"
-    )
+    scopes = f"Scope {missing[0]} is" if len(missing) == 1 else f"Scopes {in_words(missing)} are"
     return f"{feature.name}: off. {scopes} not granted: {feature.without}."

@@ -4,7 +4,7 @@ import re
 import secrets
 import unicodedata
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Literal
@@ -21,6 +21,7 @@ MOST_TEXT = 400_000  # characters; some hundred thousand tokens
 
 LONGEST_NAME = 80  # characters
 MOST_NOTES = 5  # lines beneath one answer
+MOST_NAMES = 5  # of files in one of them
 
 # Why a file cannot be read: our word for it, and what comes after "it" when somebody is told.
 HURDLES: Mapping[str, str] = {
@@ -40,6 +41,8 @@ HURDLES: Mapping[str, str] = {
     "encrypted": "is protected by a password",
     "broken": "is damaged, or not what it claims to be",
     "too_complex": "is too large inside to be opened",
+    "empty": "is empty",
+    "blank": "holds nothing but blank space",
     "no_text": "holds no text that can be copied; its pages may be pictures",
 }
 
@@ -111,13 +114,19 @@ class Attached:
     def notes(self) -> list[str]:
         """What the person should know of the files that are new, in words."""
         new = [(file, self.reading(file)) for file in self.files if file.id in self.news]
-        forbidden = [file.name for file, reading in new if reading.hurdle == "no_scope"]
-        notes = [_no_scope(forbidden)] if forbidden else []
-        notes += [note for file, reading in new if (note := _note(file, reading))]
-        if len(notes) <= MOST_NOTES:
-            return notes
-        rest = len(notes) - MOST_NOTES + 1
-        return [*notes[: MOST_NOTES - 1], f"{rest} more files are not read, or not whole."]
+        unread: dict[str, list[str]] = {}
+        for file, reading in new:
+            if reading.hurdle:
+                unread.setdefault(reading.hurdle, []).append(file.name)
+        # What whoever runs the bot can change comes first.
+        hurdles = sorted(unread, key=lambda hurdle: hurdle != "no_scope")
+        notes = [(_not_read(hurdle, unread[hurdle]), len(unread[hurdle])) for hurdle in hurdles]
+        notes += [(note, 1) for file, reading in new if (note := _in_part(file, reading))]
+        said = [note for note, _ in notes]
+        if len(said) <= MOST_NOTES:
+            return said
+        rest = sum(count for _, count in notes[MOST_NOTES - 1 :])
+        return [*said[: MOST_NOTES - 1], f"{rest} more files are not read, or not whole."]
 
 
 # -- what Slack says of a file
@@ -206,7 +215,7 @@ def text_reading(data: bytes) -> Reading:
     kept = text[:MOST_TEXT]
     is_whole = len(kept) == len(text) and len(head) == len(data)
     if not kept.strip():
-        return Reading(hurdle="no_text")
+        return Reading(hurdle="blank")
     if is_whole:
         return Reading(kept)
     return Reading(kept, unit="characters", read=len(kept), total=max(len(text), len(data)))
@@ -275,18 +284,27 @@ def _extent(reading: Reading) -> str:
 # -- what the person is told
 
 
-def _note(file: File, reading: Reading) -> str:
-    if reading.hurdle:
-        is_told = reading.hurdle == "no_scope"
-        return "" if is_told else f"I could not read {file.name}: it {HURDLES[reading.hurdle]}."
+def _not_read(hurdle: str, names: Sequence[str]) -> str:
+    """One sentence for all files that one reason keeps from being read."""
+    if hurdle == "no_scope":
+        return (
+            f"I may not read files here, so this answer is without {_listed(names)}. "
+            "Whoever runs me can add the scope files:read."
+        )
+    which = "it" if len(names) == 1 else "each"
+    return f"I could not read {_listed(names)}: {which} {HURDLES[hurdle]}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b, c, d, e and 7 others``."""
+    rest = len(names) - MOST_NAMES
+    shown = [*names[:MOST_NAMES], f"{rest} other{'s' if rest > 1 else ''}"] if rest > 0 else names
+    *others, last = shown
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _in_part(file: File, reading: Reading) -> str:
+    """What of it was not read, if that is not all of it."""
     parts = [f"only {_extent(reading)}"] if reading.read < reading.total else []
     parts += [f"not {reading.cut:,} characters in its middle"] if reading.cut else []
     return f"Of {file.name} I read {', and '.join(parts)}." if parts else ""
-
-
-def _no_scope(names: list[str]) -> str:
-    shown = ", ".join(names[:MOST_NOTES]) + (" and others" if len(names) > MOST_NOTES else "")
-    return (
-        f"I may not read files here, so this answer is without {shown}. "
-        "Whoever runs me can add the scope files:read."
-    )

@@ -191,8 +191,8 @@ class Usage:
 class UsageRecord:
     """What one attempt at an answer cost. It holds ids and numbers, never anybody's words.
 
-    An answer has more than one attempt where a process died before it was finished, or where
-    somebody asked for it anew.
+    An answer has more than one attempt where its process stopped or died before it was finished,
+    or where somebody asked for it anew.
     ``requests`` counts those to the model whose stream began or failed.
     """
 
@@ -206,6 +206,7 @@ class UsageRecord:
     requests: int
     outcome: Outcome
     attempt: int = 1
+    is_resumed: bool = False  # one before it, for the same wish, was not finished by its process
     purpose: str = "answer"  # or what a helper call to the model was for
     is_estimate: bool = False  # at least one stream ended without a report of its tokens
     cost: Decimal | None = None  # US dollars; None: the model has no known price
@@ -218,6 +219,7 @@ class UsageRecord:
             "channel": self.key.channel,
             "ts": self.key.ts,
             "attempt": self.attempt,
+            "is_resumed": self.is_resumed,
             "purpose": self.purpose,
             "user": self.user,
             "model": self.model,

@@ -75,6 +75,7 @@ class Meter:
             requests=requests,
             outcome=outcome,
             attempt=self.attempt,
+            is_resumed=self.turn.attempts_now > 0,
             is_estimate=is_estimate,
         )
         return self.prices.priced(record)

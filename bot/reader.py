@@ -25,7 +25,16 @@ MEMORY = 64 * 1024 * 1024  # bytes of what was read, kept for the next question 
 
 # What lies with the file and will be the same next time.
 LASTING = frozenset(
-    {"broken", "encrypted", "no_text", "too_complex", "too_large", "unknown"},
+    {
+        "blank",
+        "broken",
+        "empty",
+        "encrypted",
+        "no_text",
+        "too_complex",
+        "too_large",
+        "unknown",
+    },
 )
 
 
@@ -96,6 +105,8 @@ class FileReader:
 
     async def _look_into(self, file: File) -> Reading:
         data = await read_again(lambda: self._fetch(file), lambda *_: None)
+        if not data:  # of whatever kind it would be
+            raise Unreadable("empty")
         kind = kind_of(data)
         if kind is None:
             raise Unreadable("unknown")

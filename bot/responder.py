@@ -381,9 +381,8 @@ class Responder:
         if meter.requests:
             meter.outcome = "stopped"
             self._errands.run(self._record_given_up(meter.record(ended=_now())))
-            turn = replace(turn, attempts=meter.attempt)
-        else:
-            turn = replace(turn, attempts=answer.turn.attempts)
+        begun = meter.attempt if meter.requests else answer.turn.attempts
+        turn = replace(turn, attempts=begun, attempts_before=begun)  # none of them was for this
         answer.turn, answer.question, answer.thread = turn, question, None
         answer.meter, answer.is_admitted = self._meter(turn), False
         answer.reply.asked = turn.asked

@@ -60,7 +60,8 @@ class Surfaces:
         await self._send(response_url, json=body)
 
     async def creator(self, channel: str) -> str | None:
-        """Who made a channel; it wants ``channels:read``, for private ones ``groups:read``."""
+        """Who made a channel; it wants ``channels:read``, for private ones ``groups:read``, for
+        group messages ``mpim:read``."""
         answer = await self._call("conversations.info", channel=channel)
         return (answer.get("channel") or {}).get("creator") or None
 

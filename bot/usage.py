@@ -41,8 +41,9 @@ class Selection:
 class Total:
     """The sums of one group of records. What nobody knows is in no sum, but counted by itself.
 
-    A record is one attempt at an answer, or another call to the model. An answer has a second
-    attempt only where a process died: it is an answer of its own here, and ``resumed`` counts it.
+    A record is one attempt at an answer, or another call to the model. Each attempt is an answer
+    of its own here, also where somebody asked for it anew; ``resumed`` counts those that go on for
+    a process that stopped or died.
     """
 
     group: tuple[str, ...] = ()  # one value for each thing that it is grouped by
@@ -141,6 +142,7 @@ def grouped(totals: Sequence[Total], *columns: int) -> list[Total]:
 def in_words(record: UsageRecord) -> str:
     """One record as ``name: value`` lines."""
     fields: dict[str, Any] = record.fields() | {
+        "is_resumed": "yes" if record.is_resumed else "no",
         "is_estimate": "yes" if record.is_estimate else "no",
         "cost": None if record.cost is None else f"${record.cost.normalize():f}",
         "seconds": f"{record.seconds:.2f}",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import web_api
+from bot import features, web_api
 from bot.errors import BotError, SlackRefused
 from bot.settings import ReportSettings
 from bot.turnstile import Budget
@@ -97,6 +97,6 @@ class _Lookups:
     def _in_words(self, error: BotError) -> str:
         what = "people" if self.method == "users.info" else "channels"
         if isinstance(error, SlackRefused) and error.code == "missing_scope":
-            scopes = "users:read" if what == "people" else "channels:read and groups:read"
+            scopes = "users:read" if what == "people" else features.in_words(features.INFO)
             return f"For names of {what} the app needs {scopes}: their ids are shown."
         return f"Slack does not tell the names of {what} ({error}): their ids are shown."

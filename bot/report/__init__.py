@@ -151,8 +151,8 @@ def notes(total: Total) -> list[str]:
     if total.resumed:
         were = "was" if total.resumed == 1 else "were"
         found.append(
-            f"{counted(total.resumed, 'answer')} {were} begun again after a process died, and "
-            "counted once more."
+            f"{counted(total.resumed, 'answer')} {were} begun again after a process stopped or "
+            "died, and counted once more."
         )
     return found
 

@@ -104,6 +104,7 @@ usage = Table(
     Column("channel", String, nullable=False),
     Column("ts", String, nullable=False),  # of the question
     Column("attempt", Integer, nullable=False, server_default="1"),  # of the turn
+    Column("is_resumed", Boolean, nullable=False, server_default=text("false")),
     Column("purpose", String, nullable=False, server_default="answer"),
     Column("user", String, nullable=False),
     Column("model", String, nullable=False),

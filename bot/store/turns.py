@@ -150,7 +150,9 @@ class Turns:
         if record:  # an attempt counts also where it ended before it was begun
             mine = mine.values(attempts=record.attempt)
         ended = mine.where(turns.c.asked == turn.asked).values(outcome=outcome, finished_at=_now())
-        later = mine.where(turns.c.asked > turn.asked).values(asked=turns.c.asked)
+        # All that was begun so far was for what was asked before.
+        before = record.attempt if record else turns.c.attempts
+        later = mine.where(turns.c.asked > turn.asked).values(attempts_before=before)
         async with transaction(self._engine) as connection:
             is_over = (await connection.execute(ended)).rowcount > 0
             row = (await connection.execute(later.returning(turns))).one_or_none()

@@ -6,8 +6,6 @@ from tests.browser.conftest import Windows
 from tests.browser.playground import Playground
 from tests.browser.window import Window
 
-SLOW = "[[rate 40]] [[tokens 4000]]"
-
 
 @pytest.fixture
 def ana(real: Playground, windows: Windows) -> Window:
@@ -18,7 +16,7 @@ def ana(real: Playground, windows: Windows) -> Window:
 
 
 def test_a_growing_answer_is_stopped_and_goes_on(ana: Window) -> None:
-    ana.write(f"@Bot tell me all {SLOW}")
+    ana.write("@Bot tell me all [[rate 40]] [[tokens 400]]")
     ana.press("Stop", within="#thread-messages")
     ana.says("#thread-messages", "Stopped by Ana.")
 
@@ -49,6 +47,16 @@ def test_an_edited_question_is_answered_anew_in_the_same_message(ana: Window) ->
 
     ana.reply("The other words.", by="Bot")
     assert "The first words." not in ana.text("#thread-messages .message:last-child .message-body")
+
+
+def test_what_one_person_sees_is_no_reply(ana: Window) -> None:
+    ana.write("@Bot [[say It depends.]]")
+    ana.reply("It depends.", by="Bot")
+
+    ana.press("Good answer", within="#thread-messages")
+
+    ana.reply("Thank you", by="Bot")
+    ana.says("#thread-messages .day:not([hidden])", "1 reply")
 
 
 def test_a_bad_answer_is_judged_with_a_reason(ana: Window) -> None:

@@ -226,11 +226,14 @@ def test_the_local_slack_wants_the_same_scopes() -> None:
             assert name == "apps.connections.open"  # of the app, not the bot
         elif method.per_kind == "history":
             assert set(scopes) == histories
-        elif method.per_kind:
-            assert {scope.partition(":")[2] for scope in scopes} == {method.per_kind}
+        elif method.per_kind:  # nothing is asked about direct messages
+            assert set(scopes) == {f"{kind}:read" for kind in ("channels", "groups", "mpim")}
         else:
             assert scopes == ((method.scope,) if method.scope else ())
-    assert set(SCOPES) <= set(LocalSlack().scopes)
+
+
+def test_the_local_slack_grants_what_the_whole_manifest_asks_for() -> None:
+    assert LocalSlack().scopes == WHOLE["oauth_config"]["scopes"]["bot"]
 
 
 def test_no_scope_is_asked_for_that_nothing_needs() -> None:

@@ -182,8 +182,9 @@ def test_character_that_the_limit_cuts_in_half_is_left_out() -> None:
     assert "\ufffd" not in text_reading("→".encode() * 2 * MOST_TEXT).text
 
 
-def test_blank_file_holds_no_text() -> None:
-    assert text_reading(b" \n\n").hurdle == text_reading(b"").hurdle == "no_text"
+@pytest.mark.parametrize("data", [b" \n\n", b"\xef\xbb\xbf", b"\t\r\n"])
+def test_file_of_blank_space_is_told_from_one_whose_text_cannot_be_copied(data: bytes) -> None:
+    assert HURDLES[text_reading(data).hurdle] == "holds nothing but blank space"
 
 
 def test_invisible_letters_and_control_characters_go() -> None:
@@ -314,7 +315,7 @@ def test_person_is_told_what_was_not_read_whole() -> None:
 
 def test_person_is_told_once_that_the_scope_is_missing() -> None:
     assert attached(a="no_scope", b="no_scope").notes == [
-        "I may not read files here, so this answer is without a, b. "
+        "I may not read files here, so this answer is without a and b. "
         "Whoever runs me can add the scope files:read."
     ]
 
@@ -325,8 +326,30 @@ def test_person_is_told_of_files_that_are_news_only() -> None:
     assert old.notes == []
 
 
-def test_many_files_have_few_lines() -> None:
-    notes = attached(**{f"f{number}": "broken" for number in range(9)}).notes
+def test_files_that_one_reason_keeps_from_being_read_share_a_sentence() -> None:
+    assert attached(a="encrypted", b="deleted", c="encrypted", d="no_scope").notes == [
+        "I may not read files here, so this answer is without d. "
+        "Whoever runs me can add the scope files:read.",
+        "I could not read a and c: each is protected by a password.",
+        "I could not read b: it was deleted.",
+    ]
+
+
+@pytest.mark.parametrize(("count", "named"), [(6, "f4 and 1 other"), (12, "f4 and 7 others")])
+def test_of_many_files_the_first_are_named(count: int, named: str) -> None:
+    (note,) = attached(**{f"f{number}": "too_many" for number in range(count)}).notes
+
+    assert note == (
+        f"I could not read f0, f1, f2, f3, {named}: "
+        "each is one too many: 10 files are read for one answer."
+    )
+
+
+def test_many_reasons_have_few_lines() -> None:
+    hurdles = [hurdle for hurdle in HURDLES if hurdle != "no_scope"][:7]
+    files = {f"f{number}": hurdle for number, hurdle in enumerate([*hurdles, hurdles[-1]])}
+
+    notes = attached(**files).notes
 
     assert len(notes) == MOST_NOTES
-    assert notes[-1] == "5 more files are not read, or not whole."
+    assert notes[-1] == "4 more files are not read, or not whole."

@@ -396,6 +396,7 @@ async def test_attempt_at_the_old_wording_is_paid_for_and_recorded() -> None:
     assert (first.attempt, first.outcome, first.is_estimate) == (1, "stopped", True)
     assert (second.attempt, second.outcome, second.usage) == (2, "complete", USAGE)
     assert [record.attempt for record in stage.turns.begun] == [1, 2]
+    assert not any(record.is_resumed for record in stage.turns.records)
 
 
 async def test_edit_that_another_process_was_told_of_is_read_in_the_thread() -> None:
@@ -657,6 +658,23 @@ async def test_failed_answer_that_may_not_be_given_anew_says_what_it_said(words:
     assert "[The connection" in before[0]
     assert stage.chat.screen == before
     assert stage.offered == offered
+
+
+@pytest.mark.parametrize("lost", [0, 1])  # attempts at what is asked now, whose process died
+@pytest.mark.parametrize("is_continued", [False, True])
+async def test_only_what_a_process_left_is_recorded_as_begun_again(
+    is_continued: bool, lost: int
+) -> None:
+    broken: list[Step] = [WORDS, StreamBroken("reset")]
+    stage = Stage(*[broken] * 5, ["Whole.", USAGE])
+    await stage.answer()
+    again = stage.now_asked(is_resumed=True, attempts=1, is_continued=is_continued)
+
+    await stage.retry(replace(again, attempts=1 + lost))
+
+    assert stage.turns.records[0].is_resumed is False
+    assert stage.turns.records[-1].attempt == 2 + lost
+    assert stage.turns.records[-1].is_resumed is bool(lost)
 
 
 async def test_regenerated_answer_survives_a_crash_before_its_first_words() -> None:

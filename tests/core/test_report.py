@@ -141,7 +141,7 @@ def test_what_nobody_knows_is_shown_as_unknown_and_counted_apart() -> None:
         "3 records have no known cost, as their models have no price: name one in PRICES_FILE. "
         "What is recorded already stays without.",
         "2 calls to the model beside the answers: in the tokens and the cost.",
-        "1 answer was begun again after a process died, and counted once more.",
+        "1 answer was begun again after a process stopped or died, and counted once more.",
         "A cost with a + is at least so much.",
     ]
 

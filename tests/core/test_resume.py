@@ -813,7 +813,8 @@ async def test_interrupted_answer_goes_on_in_the_next_process() -> None:
 
     assert chat.screen == [(WORDS + MORE).rstrip()]
     assert len(chat.times("post")) == 1
-    assert [record.attempt for record in turns.records] == [1, 2]
+    found = [(record.attempt, record.is_resumed) for record in turns.records]
+    assert found == [(1, False), (2, True)]
     assert turns.finished == {ASKED.key: "complete"}
 
 

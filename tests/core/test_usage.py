@@ -124,6 +124,7 @@ def test_record_reads_as_lines_of_name_and_value() -> None:
         ["channel", "C1"],
         ["ts", "1700000000.000100"],
         ["attempt", "1"],
+        ["is_resumed", "no"],
         ["purpose", "answer"],
         ["user", "UANA"],
         ["model", "gpt-4o-mini"],

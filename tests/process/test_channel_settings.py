@@ -314,6 +314,27 @@ async def test_whoever_made_the_channel_sets_it(stage: Stage, place: str) -> Non
     assert kept(stage, place)
 
 
+async def test_whoever_made_a_group_message_sets_it(stage: Stage) -> None:
+    """With what the README's manifest asks for, and nothing more."""
+    place = stage.slack.add_channel("mpdm-ana--ben", kind="mpim", members=[ANA, BEN], creator=BEN)
+
+    text = await set_up(stage, place, BEN, temperature="1.5")
+
+    assert "<@U0BEN>: temperature as everywhere → 1.5" in text
+    assert kept(stage, place)
+
+
+async def test_without_the_scope_for_group_messages_it_is_named(stage: Stage) -> None:
+    place = stage.slack.add_channel("mpdm-ben--dan", kind="mpim", members=[BEN, "Dan"], creator=BEN)
+    stage.slack.scopes.remove("mpim:read")
+    try:
+        text = await said(stage, place, BEN, "settings")
+    finally:
+        stage.slack.scopes.append("mpim:read")
+
+    assert "`mpim:read` in group messages" in text
+
+
 async def test_without_the_scope_only_admins_may_and_that_is_said(stage: Stage, place: str) -> None:
     stage.slack.scopes.remove("channels:read")
     try:

@@ -244,7 +244,7 @@ async def test_failed_answer_is_tried_again_in_its_message(stage: Stage) -> None
 
 
 async def test_stopped_answer_goes_on_after_its_text(stage: Stage) -> None:
-    ts = await stage.ask(f"go on and on {SLOW}")
+    ts = await stage.ask("go on and on [[rate 40]] [[tokens 400]]")
     await is_written(stage, ts)
     await press(stage, ts, "stop")
     stopped = (await stage.whole(ts)).removesuffix("\nStopped by Ana.")
@@ -259,6 +259,22 @@ async def test_stopped_answer_goes_on_after_its_text(stage: Stage) -> None:
     said = stage.model.requests[-1].body["messages"]
     assert [message["role"] for message in said[-3:]] == ["user", "assistant", "user"]
     assert said[-2]["content"] == kept
+
+
+async def test_stand_in_model_goes_on_with_what_it_was_asked(stage: Stage) -> None:
+    """It does not answer the bot's own words that ask it to go on."""
+    ts = await stage.ask("how do tides work? [[rate 40]]")
+    await is_written(stage, ts)
+    await press(stage, ts, "stop")
+    await stage.whole(ts)
+
+    await press(stage, ts, "continue")
+
+    await stage.slack.until(lambda: offered(stage, ts) == ["rate", "more"])
+    whole = "\n\n".join(stage.replies(ts))
+    assert whole.count("You asked") == 1
+    assert "how do tides work?" in whole
+    assert "never stopped" not in whole
 
 
 async def test_whole_answer_is_regenerated_for_the_asker_alone(stage: Stage) -> None:

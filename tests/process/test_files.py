@@ -96,7 +96,7 @@ async def test_without_the_scope_it_answers_and_says_so(stage: Stage) -> None:
         stage.slack.scopes.append("files:read")
 
     assert said.startswith("All the same.")
-    assert "I may not read files here, so this answer is without plan.txt, b.txt." in said
+    assert "I may not read files here, so this answer is without plan.txt and b.txt." in said
     assert "plan.txt; it cannot be fetched, because the app" in asked(stage)[1]["content"]
 
 
@@ -106,6 +106,9 @@ async def test_without_the_scope_it_answers_and_says_so(stage: Stage) -> None:
         ("locked.pdf", sample_files.pdf("secret", password="x"), "it is protected by a password."),
         ("lies.png", b"MZ\0\0" + bytes(600), "it is of a kind that cannot be read here."),
         ("bomb.png", sample_files.pixel_bomb(), "it is too large inside to be opened."),
+        ("none.txt", b"", "it is empty."),
+        ("none.png", b"", "it is empty."),
+        ("blank.txt", b" \n\t\n", "it holds nothing but blank space."),
         ("torn.docx", sample_files.docx("x")[:9_000], "it is damaged, or not what it claims"),
     ],
 )

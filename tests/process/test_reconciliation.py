@@ -47,6 +47,7 @@ class Row:
     requests: int
     outcome: str
     is_estimate: bool
+    is_resumed: bool
     input_tokens: int | None
     cached_tokens: int | None
     output_tokens: int | None
@@ -182,6 +183,7 @@ async def test_killed_attempt_has_a_record_of_its_own(books: Books) -> None:
 
     assert (killed.attempt, killed.outcome, killed.is_estimate) == (1, "failed", True)
     assert (whole.attempt, whole.outcome, whole.is_estimate) == (2, "complete", False)
+    assert (killed.is_resumed, whole.is_resumed) == (False, True)
     assert exactly([whole]) == reported(told(books.sent[KILLED]))
 
 

@@ -129,7 +129,8 @@ async def test_without_the_scope_ids_are_shown_and_the_reason_is_told(folder: Pa
     assert "C0GENERAL" in lines_of(said)
     assert "direct message with Ben" in lines_of(said)
     assert errors == (
-        "For names of channels the app needs channels:read and groups:read: their ids are shown.\n"
+        "For names of channels the app needs channels:read, groups:read and mpim:read: "
+        "their ids are shown.\n"
     )
 
 

@@ -112,6 +112,20 @@ async def test_stop_survives_the_process_that_heard_of_it(url: str) -> None:
 # -- asked for again
 
 
+async def test_answer_that_was_asked_for_before_the_last_one_began_is_no_crash(
+    store: Store,
+) -> None:
+    """It was corrected in the moment between its acceptance and its first attempt."""
+    turn = await accepted(store, asked())
+    await store.turns.correct(turn.key, edited_ts="1700000001.000000", within=MINUTE, most=None)
+    await store.turns.begin(turn, record(turn))
+
+    again = await store.turns.finish(turn, "stopped", record(turn))
+
+    assert again
+    assert (again.attempts, again.attempts_now) == (1, 0)
+
+
 async def test_turn_that_is_asked_for_again_is_unfinished_and_this_process_s(store: Store) -> None:
     turn = await answered(store, asked())
 

@@ -79,7 +79,9 @@ def by_group(totals: list[Total]) -> dict[tuple[str, ...], Total]:
 
 async def test_record_is_read_back_as_it_was(store: Store, scribe: Scribe) -> None:
     await scribe.note(channel="C9")
-    record = await scribe.note(cost=Decimal("0.000000000001"), is_estimate=True, attempt=2)
+    record = await scribe.note(
+        cost=Decimal("0.000000000001"), is_estimate=True, attempt=2, is_resumed=True
+    )
 
     assert await store.ledger.newest() == record
 
@@ -98,12 +100,20 @@ async def test_a_record_takes_the_place_of_the_estimate_of_its_attempt(store: St
 
     for record in (estimate, final, final):
         await store.ledger.record(record)
-    await store.ledger.record(replace(final, attempt=2))
+    await store.ledger.record(replace(final, attempt=2, is_resumed=True))
     await store.ledger.record(replace(final, purpose="title"))
 
     whole = await store.ledger.whole()
     assert (whole.answers, whole.resumed, whole.others, whole.estimated) == (2, 1, 1, 0)
     assert whole.cost == Decimal("0.75")
+
+
+async def test_what_was_asked_for_anew_is_not_counted_as_begun_again(store: Store) -> None:
+    await store.ledger.record(RECORD)
+    await store.ledger.record(replace(RECORD, attempt=2))
+
+    whole = await store.ledger.whole()
+    assert (whole.answers, whole.resumed) == (2, 0)
 
 
 async def test_empty_ledger_has_nothing_to_tell(store: Store) -> None:
@@ -754,6 +764,7 @@ async def test_what_was_used_before_there_were_limits_is_counted(url: str) -> No
                 *(f"DROP INDEX {name}" for name in LATER_INDEXES),
                 *(f"DROP TABLE {table}" for table in LATER_TABLES),
                 *(f"ALTER TABLE turns DROP COLUMN {column}" for column in LATER_COLUMNS),
+                "ALTER TABLE usage DROP COLUMN is_resumed",
                 "UPDATE alembic_version SET version_num = '0002'",
             ):
                 await connection.execute(text(statement))
@@ -774,3 +785,28 @@ async def test_what_was_used_before_there_were_limits_is_counted(url: str) -> No
         )
         for period in (f"{now:%Y-%m}", f"{now:%Y-%m-%d}")
     ]
+
+
+async def test_of_old_records_only_those_of_one_wish_are_begun_again(url: str) -> None:
+    """The first question was asked once, and its process died; the second was asked for anew after
+    two attempts, and a process died in what came of that; the third's turn is long gone."""
+    once, anew, gone = (f"1700000000.00{number}" for number in range(3))
+    async with opened(url) as store:
+        for ts in (once, anew):
+            await store.turns.accept(Question("T1", "C1", ts, ts, "U1", "why?"))
+        for ts, attempts in ((once, 2), (anew, 4), (gone, 2)):
+            for attempt in range(1, attempts + 1):
+                key = TurnKey("T1", "C1", ts)
+                await store.ledger.record(replace(RECORD, key=key, attempt=attempt))
+        async with engine_of(store).begin() as connection:
+            for statement in (
+                f"UPDATE turns SET attempts_before = 2 WHERE ts = '{anew}'",
+                "ALTER TABLE usage DROP COLUMN is_resumed",
+                "UPDATE alembic_version SET version_num = '0009'",
+            ):
+                await connection.execute(text(statement))
+
+    async with opened(url) as store:
+        found = await rows(store, "SELECT ts, attempt FROM usage WHERE is_resumed ORDER BY 1, 2")
+
+    assert found == [(once, 2), (anew, 4)]

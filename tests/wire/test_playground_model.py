@@ -269,6 +269,47 @@ async def test_directives_of_earlier_paramsdo_not_count(pair: Pair) -> None:
     assert answer.choices[0].message.content == "yes"
 
 
+async def answer_to(client: AsyncOpenAI, *said: str) -> str:
+    """What follows in a thread in which a person and the model took turns."""
+    roles = ("user", "assistant") * len(said)
+    messages = [{"role": role, "content": text} for role, text in zip(roles, said, strict=False)]
+    spoken = cast(list[ChatCompletionMessageParam], messages)
+    answer = await client.chat.completions.create(messages=spoken, **CREATE)
+    return answer.choices[0].message.content or ""
+
+
+GO_ON = "Your answer above broke off. Go on exactly where it ends."
+QUESTIONS = ["Ana: how do tides work?", "Ana: [[say One, two, three, four.]]", "Ana: [[tokens 90]]"]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_answer_that_broke_off_goes_on_where_it_ends(pair: Pair, question: str) -> None:
+    _, client = pair
+    whole = await answer_to(client, question)
+    written = whole[: len(whole) // 2].rsplit(maxsplit=1)[0]
+
+    rest = await answer_to(client, "Ben: hi", "Hello!", question, written, GO_ON)
+
+    assert written + rest == whole
+
+
+async def test_answer_that_is_read_back_in_another_notation_goes_on_there_too(pair: Pair) -> None:
+    _, client = pair
+    question = "[[say **One** thing is certain, and it is that the tide comes back.]]"
+
+    rest = await answer_to(client, question, "*One* thing is certain, and it", GO_ON)
+
+    assert rest == " is that the tide comes back."
+
+
+async def test_whole_answer_that_is_to_go_on_is_said_to_be_whole(pair: Pair) -> None:
+    _, client = pair
+
+    rest = await answer_to(client, "[[say That is it.]]", "That is it.", GO_ON)
+
+    assert rest.strip() == "That was all of the prepared text."
+
+
 async def test_empty_answer_ends_properly(pair: Pair) -> None:
     _, client = pair
 

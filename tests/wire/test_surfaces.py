@@ -135,7 +135,7 @@ async def test_address_that_is_used_up_is_a_refusal(slack: LocalSlack, surfaces:
 async def test_direct_message_needs_no_scope_to_open_one(
     slack: LocalSlack, surfaces: Surfaces, chat: SlackChat
 ) -> None:
-    slack.scopes.remove("im:write")
+    assert "im:write" not in slack.scopes
 
     channel, ts = await surfaces.direct("U0ANA", HELLO)
     await surfaces.reply(channel, ts, HELLO)
@@ -339,7 +339,8 @@ async def test_who_made_a_channel_is_known(slack: LocalSlack, surfaces: Surfaces
 
 
 @pytest.mark.parametrize(
-    ("kind", "scope"), [("channel", "channels:read"), ("private", "groups:read")]
+    ("kind", "scope"),
+    [("channel", "channels:read"), ("private", "groups:read"), ("mpim", "mpim:read")],
 )
 async def test_who_made_a_channel_needs_a_scope(
     slack: LocalSlack, surfaces: Surfaces, kind: Any, scope: str

@@ -19,6 +19,8 @@ _TOKEN = re.compile(r" ?\w{1,8}| ?[^\w\s]{1,3}|\s{1,8}")
 _DIRECTIVE = re.compile(r"\[\[(\w+)\s?(.*?)\]\]", re.DOTALL)
 _SLACK_REFERENCE = re.compile(r"<[@#!][^>]*>")  # <@U123>, <#C1|general>, <!here>
 _ADDRESS = re.compile(r"\A[^:\n]{1,80}: |(?<!\S)@\w+")  # "Ana: " before her words, and @bot
+_SEAM = 24  # characters at the end of what is written, by which its place in an answer is found
+_NOTHING_LEFT = "\n\nThat was all of the prepared text."
 _SUBJECT_LENGTH = 70  # characters; a longer subject makes a poor quotation
 
 
@@ -52,6 +54,15 @@ def prepared_answer(question: str) -> str:
             return text.replace("{subject}", subject)
     text = _GENERAL[zlib.crc32(question.encode()) % len(_GENERAL)]
     return text.replace("{subject}", subject)
+
+
+def rest_of(answer: str, written: str) -> str:
+    """What is left to be said of an answer, of which about so much is written: clients may have
+    read it back in another notation."""
+    seams = re.finditer(re.escape(written[-_SEAM:]), answer)
+    ends = [seam.end() for seam in seams] or [len(written)]
+    rest = answer[min(ends, key=lambda end: abs(end - len(written))) :]
+    return rest if rest.strip() else _NOTHING_LEFT
 
 
 @lru_cache(maxsize=32)  # benches ask for the same length thousands of times

@@ -5,6 +5,7 @@ The shapes follow OpenAI's API reference (chat completions, streaming).
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -138,6 +139,21 @@ def question_of(body: Mapping[str, Any]) -> str:
         if isinstance(message, dict) and message.get("role") == "user":
             return text_of(message.get("content"))
     return ""
+
+
+# How clients ask for the rest of an answer, in a last message behind it.
+_GO_ON = re.compile(r"\b(?:go on|continue)\b.{0,40}\bwhere\b", re.IGNORECASE | re.DOTALL)
+
+
+def broken_off(body: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
+    """Where the last message asks to go on with the answer before it: the body up to the question
+    of that answer, and what is written of the answer."""
+    if [message["role"] for message in body["messages"][-3:]] != ["user", "assistant", "user"]:
+        return None
+    *spoken, answer, last = body["messages"]
+    if not _GO_ON.search(text_of(last.get("content"))):
+        return None
+    return {**body, "messages": spoken}, text_of(answer.get("content"))
 
 
 def text_of(content: object) -> str:

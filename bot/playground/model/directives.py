@@ -24,6 +24,9 @@ ignored):
 ====================  ==========================================================================
 
 All of the second half take the optional number of times that ``fail`` and ``break`` show.
+
+Where the last message asks to go on with an answer that broke off, the rest of the text follows
+that the question of that answer ordered. Its pace and its faults are not ordered again.
 """
 
 from __future__ import annotations

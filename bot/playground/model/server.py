@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 from aiohttp import web
 
 from bot.playground.model import answers
@@ -25,6 +26,7 @@ from bot.playground.model.checks import (
 )
 from bot.playground.model.completions import (
     Usage,
+    broken_off,
     estimate,
     model_card,
     prompt_text,
@@ -210,9 +212,7 @@ class LocalModel:
         fault: ModelFault,
     ) -> web.StreamResponse:
         body = exchange.record.body
-        tokens = ordered_tokens(orders, body)
-        if tokens is None:
-            tokens = answers.tokens_of(self._answer(exchange.record))
+        tokens = self._tokens(exchange.record)
         plan = Plan.of(tokens, body, fault, thinks=number(orders.get("think", "")) or 0)
         exchange.update(prompt_usage=self._prompt_usage(body))
         rate = positive(orders.get("rate", "")) or self.tokens_per_second
@@ -221,6 +221,15 @@ class LocalModel:
         if not body.get("stream"):
             return await whole(request, exchange, plan, pace)
         return await Stream(request, exchange, plan, pace).run()
+
+    def _tokens(self, record: Request) -> Sequence[str]:
+        """What is answered; where an answer broke off and is to go on, the rest of it."""
+        if broken := broken_off(record.body):
+            body, written = broken
+            asked = msgspec.structs.replace(record, body=body, question=question_of(body))
+            return answers.tokens_of(answers.rest_of("".join(self._tokens(asked)), written))
+        tokens = ordered_tokens(answers.directives(record.question), record.body)
+        return answers.tokens_of(self._answer(record)) if tokens is None else tokens
 
     def _answer(self, record: Request) -> str:
         return self.answer if isinstance(self.answer, str) else self.answer(record)

@@ -23,7 +23,8 @@ export function startThread() {
   list = new MessageList(byId("thread-messages"), {
     scroller: byId("thread-scroller"),
     latest: byId("thread-latest"),
-    divider: (message, previous) => (previous && !previous.thread_ts ? countOf(replies()) : null),
+    divider: (message, previous) =>
+      previous && !previous.thread_ts && replies() ? countOf(replies()) : null,
     openThread: null,
   });
   composer = new Composer(byId("thread-composer"), {
@@ -103,8 +104,9 @@ function shown() {
   );
 }
 
+/** How many there are. What only one person sees is none, as in Slack. */
 function replies() {
-  return shown().filter(({ ts }) => ts !== view.thread).length;
+  return shown().filter(({ ts, reader }) => ts !== view.thread && reader == null).length;
 }
 
 function close() {
