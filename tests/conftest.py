@@ -18,6 +18,7 @@ from weakref import WeakSet
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from sqlalchemy import create_engine
 
 from bot.settings import database_url
@@ -26,6 +27,10 @@ from bot.store.migrations import upgrade
 from tests.postgres import Postgres, postgres_server
 
 CORE = Path(__file__).parent / "core"
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # They take up to a minute each: at the end, all others would wait for one of them.
 LONGEST = (
@@ -59,10 +64,6 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def pytest_sessionfinish() -> None:
-    gc.unfreeze()  # where Hypothesis is imported as late as for the summary, it looks there
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,6 +15,11 @@ from tests.browser.stage import Stage
 from tests.browser.window import Window
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Fewer than for all other tests: each has a browser, which computes much."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
     if missing := chromium.missing():

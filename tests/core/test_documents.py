@@ -16,6 +16,7 @@ from bot.playground.slack import LocalSlack
 from bot.playground.slack.methods import METHODS as LOCAL_METHODS
 from bot.settings import DEFAULT_DATABASE, VARIABLES, Settings
 from bot.welcome import PROMPTS
+from tests.conftest import LONGEST
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -276,3 +277,8 @@ def test_each_make_target_in_the_readme_exists() -> None:
 
     assert named <= set(re.findall(r"^(\w+):", makefile, re.M)) | {"and"}
     assert {"demo", "test"} <= named
+
+
+@pytest.mark.parametrize("name", LONGEST)
+def test_each_file_of_tests_that_begins_first_exists(name: str) -> None:
+    assert (ROOT / "tests" / name).is_file()

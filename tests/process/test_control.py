@@ -239,8 +239,8 @@ async def test_failed_answer_is_tried_again_in_its_message(stage: Stage) -> None
 
     await press(stage, ts, "retry")
 
-    await stage.slack.until(lambda: stage.replies(ts) == ["At last."])
-    assert offered(stage, ts) == ["rate", "more"]
+    await stage.slack.until(lambda: offered(stage, ts) == ["rate", "more"])
+    assert stage.replies(ts) == ["At last."]
 
 
 async def test_stopped_answer_goes_on_after_its_text(stage: Stage) -> None:
