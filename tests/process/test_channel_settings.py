@@ -320,7 +320,7 @@ async def test_whoever_made_a_group_message_sets_it(stage: Stage) -> None:
 
     text = await set_up(stage, place, BEN, temperature="1.5")
 
-    assert "<@U0BEN>: temperature as everywhere → 1.5" in text
+    assert "at a temperature of 1.5" in text
     assert kept(stage, place)
 
 
