@@ -21,13 +21,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 WHOLE = ("[[tokens 90]]", "[[say short]]", "[[think 40]] [[tokens 30]]", "[[empty]]")
 REFUSED = ("[[fail 429 1]]", "[[fail 503 1]]", "[[fail 400]]", "[[fail quota]]")
 BROKEN = (  # at a rate at which the bot reads all that is sent: a break loses what it has not
-    "[[rate 25]] [[break 50 1]]",
-    "[[rate 25]] [[cut 50 1]]",
+    "[[rate 50]] [[break 50 1]]",
+    "[[rate 50]] [[cut 50 1]]",
     "[[rate 50]] [[end 50 1]]",
     "[[rate 50]] [[error 50 1]]",
     "[[rate 50]] [[stall 50 1]]",
     "[[rate 50]] [[break 50]]",  # in each of its tries
-    "[[rate 25]] [[think 40]] [[break 60 1]]",
+    "[[rate 50]] [[think 40]] [[break 60 1]]",
 )
 FILTERED = ("[[filter 20]]",)
 STOPPED, KILLED = "is stopped", "is killed"
@@ -80,7 +80,7 @@ async def books(tmp_path_factory: pytest.TempPathFactory) -> Books:
         async with running(slack, model.base_url, folder=folder, **env) as first:
             stage = Stage(slack, model, first)
             asked = await ask_all(stage)
-            asked[KILLED] = await ask_at_length(stage, KILLED, tokens=120)
+            asked[KILLED] = await ask_at_length(stage, KILLED, tokens=240)
             first.process.kill()
             await first.process.wait()
         async with running(slack, model.base_url, folder=folder, **env) as second:
