@@ -81,7 +81,7 @@ async def books(tmp_path_factory: pytest.TempPathFactory) -> Books:
         async with running(slack, model.base_url, folder=folder, **env) as first:
             stage = Stage(slack, model, first)
             asked = await ask_all(stage)
-            asked[KILLED] = await ask_at_length(stage, KILLED, tokens=300)
+            asked[KILLED] = await ask_at_length(stage, KILLED, tokens=240)
             first.process.kill()
             await first.process.wait()
         async with running(slack, model.base_url, folder=folder, **env) as second:
