@@ -39,6 +39,7 @@ LONGEST = (
     "process/test_survival.py",
     "process/test_bad_input.py",
     "wire/test_replicas.py",
+    "process/test_watchdog.py",
     "process/test_commands.py",
     "core/test_resume.py",
     "wire/test_sandbox.py",
@@ -47,6 +48,7 @@ LONGEST = (
     "process/test_operation.py",
     "wire/test_turns.py",
     "process/test_playground.py",
+    "wire/test_socket_mode.py",
 )
 
 

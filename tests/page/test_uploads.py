@@ -157,7 +157,8 @@ async def test_request_is_shown_without_the_letters_of_its_images(
 ) -> None:
     url = "data:image/png;base64," + "A" * 9_000
     part = {"type": "image_url", "image_url": {"url": url}}
-    body = {"model": "m", "messages": [{"role": "user", "content": [part]}]}
+    words = {"type": "text", "text": "[[say Seen.]]"}
+    body = {"model": "m", "messages": [{"role": "user", "content": [words, part]}]}
     async with stage.window() as window:
         async with stage.http.post(f"{stage.model.base_url}/chat/completions", json=body):
             pass

@@ -78,8 +78,8 @@ async def test_sqlite_has_nobody_to_share_with(tmp_path: object) -> None:
 async def test_three_processes_never_draw_more_than_one_may_whatever_their_clocks_say(
     three: list[SharedCalls], skews: tuple[float, ...]
 ) -> None:
-    """Limits of so many in half a second, that the test may end."""
-    limit, period = 7, 0.5
+    """Limits of so many in a quarter of a second, that the test may end."""
+    limit, period = 7, 0.25
     loop = asyncio.get_running_loop()
     granted: list[tuple[float, float]] = []  # asked and answered
     ends = loop.time() + 3 * period

@@ -354,7 +354,7 @@ async def test_keep_alives_without_a_word_are_a_stall() -> None:
             await response.write(b": still here\n\n")
             await asyncio.sleep(0.01)
 
-    async with serving(handler) as url, asking(url, timeout=0.05) as model:
+    async with serving(handler) as url, asking(url, timeout=0.5) as model:
         _, error = await failure(model)
 
     assert str(error) == "the model: only keep-alives"
