@@ -66,7 +66,8 @@ def standing(
 
     Where two messages are the same part, that of an earlier process or post was given up, and could
     not be deleted before a process ended, or it came to stand there late. So was what follows a
-    gap, and what follows the last part.
+    gap, and what follows the last part; and what stands above a part before it, as who posts one
+    anew gives up all behind it.
 
     A stream says which part it is only when it is stopped. One that nobody stopped is known by its
     record or, ``with_streams``, because in a thread only one answer grows at a time.
@@ -91,7 +92,9 @@ def standing(
     surplus += _place(unmarked, parts, turn)
     reply: list[StandingMessage] = []
     for number, found in sorted(parts.items()):
-        if number != len(reply) or any(earlier.is_last for earlier in reply):
+        is_below = all(moment(earlier.ts) < moment(found.ts) for earlier in reply)
+        is_whole = any(earlier.is_last for earlier in reply)
+        if number != len(reply) or is_whole or not is_below:
             surplus.append(found.ts)
         else:
             reply.append(found)

@@ -1290,6 +1290,14 @@ def test_turn_that_is_taken_from_one_process_after_the_other_stands_once(
     faults=[("stop", None), ("stop", DOWN)],
     slow_posts=[],
 )
+@example(  # all parts are posted anew, and the process that does it dies after the first
+    name="long",
+    has_status_line=True,
+    lane="edit",
+    deaths=[(68, 0.3), (70, 0.3)],
+    faults=[("update", RateLimited("Slack", 3.0)), ("update", RateLimited("Slack", 3.0))],
+    slow_posts=[2.0],
+)
 @settings(max_examples=300, deadline=None)
 def test_processes_that_are_killed_one_after_the_other_leave_one_whole_answer(
     name: str,

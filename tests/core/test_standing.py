@@ -210,10 +210,17 @@ def test_plain_reply_is_read_too() -> None:
 
 
 def test_of_two_messages_for_one_part_the_older_was_given_up() -> None:
-    what = found(reply("1.1", "old"), reply("1.2", "two", 1), reply("1.3", "new"))
+    what = found(reply("1.1", "old"), reply("1.2", "new"), reply("1.3", "two", 1))
 
     assert texts(what) == ["new", "two"]
     assert what.surplus == ("1.1",)
+
+
+def test_what_stands_above_a_part_that_was_posted_anew_was_given_up_with_it() -> None:
+    what = found(reply("1.1", "old"), reply("1.2", "two", 1), reply("1.3", "new"))
+
+    assert texts(what) == ["new"]
+    assert what.surplus == ("1.1", "1.2")
 
 
 def test_what_follows_a_gap_was_given_up() -> None:
