@@ -179,9 +179,11 @@ class Admission:
         return reason or await self._used_up(key.team, key.channel, turn.user, datetime.now(UTC))
 
     async def _used_up(self, team: str, channel: str, user: str, now: datetime) -> str | None:
-        uses = await until_recorded(lambda: self._budgets.uses(team, channel, user, now=now))
-        over = budgets.spent(uses)
+        over = budgets.spent(await self._uses(team, channel, user, now))
         return budgets.refusal(over, now) if over else None
+
+    async def _uses(self, team: str, channel: str, user: str, now: datetime) -> list[Use]:
+        return await until_recorded(lambda: self._budgets.uses(team, channel, user, now=now))
 
     async def _settings(self, team: str, channel: str) -> ChannelSettings:
         """As they are now, not as they were when the question came."""
@@ -232,9 +234,7 @@ class Admission:
 
     async def _check_budgets(self, turn: Turn) -> list[Use]:
         now, key = datetime.now(UTC), turn.key
-        uses = await until_recorded(
-            lambda: self._budgets.uses(key.team, key.channel, turn.user, now=now)
-        )
+        uses = await self._uses(key.team, key.channel, turn.user, now)
         for use in uses:
             if is_to_be_told(use):
                 self._errands.run(self._warn(turn, use, now))

@@ -132,10 +132,8 @@ class ChannelDesk:
 
     async def _save(self, user: str, channel: str, settings: ChannelSettings, seen: str) -> Json:
         """:raises Unfit: a budget holds that could not be kept with that model."""
-        if not is_channel(channel):
-            return views.refused_modal(views.NONE_CHOSEN)
-        if why_not := await self._why_not(user, channel):
-            return views.refused_modal(why_not)
+        if refusal := await self._refusal(user, channel):
+            return refusal
         if settings.model:
             limits = await self._limits.all(self._team)
             if problem := why_not_model(limits, channel, settings.model, self._prices):
@@ -159,11 +157,15 @@ class ChannelDesk:
         return views.saved_modal(await self._here(channel))
 
     async def _form_for(self, user: str, channel: str) -> Json:
+        refusal = await self._refusal(user, channel)
+        return refusal or views.settings_modal(await self._here(channel))
+
+    async def _refusal(self, user: str, channel: str) -> Json | None:
+        """What is shown in the form's place to somebody who may not set that channel."""
         if not is_channel(channel):
             return views.refused_modal(views.NONE_CHOSEN)
-        if why_not := await self._why_not(user, channel):
-            return views.refused_modal(why_not)
-        return views.settings_modal(await self._here(channel))
+        why_not = await self._why_not(user, channel)
+        return views.refused_modal(why_not) if why_not else None
 
     async def _since(self, channel: str, seen: str) -> list[Change]:
         """What has been changed since the settings were those with that digest, the newest first;

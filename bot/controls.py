@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 # After this long an edited question is not answered anew by itself.
 CORRECTED_WITHIN = timedelta(minutes=1)
 
-
 # Seconds, of those in which a press has to be acknowledged.
 LOOKED_WITHIN = 1.0
 
@@ -242,9 +241,8 @@ class Controls:
 
     async def _ask_again(self, turn: Turn, aim: Aim, user: str) -> None:
         if reason := await self._why_not_anew(turn):
-            event(log, "wish.refused", channel=turn.key.channel, ts=turn.key.ts, user=user)
             sentence = reason if user == turn.user else control_views.OTHERS.format(reason=reason)
-            self._tell(turn.key.channel, turn.private_thread_ts, user, sentence)
+            self._refuse(turn, user, sentence)
             return
         try:
             again = await until_recorded(
@@ -257,7 +255,7 @@ class Controls:
                 )
             )
         except AskedTooFast as error:
-            self._refuse(error, turn, user, "press")
+            self._refuse(turn, user, _too_fast(error, "press"))
             return
         if again:
             event(log, "turn.asked_again", channel=turn.key.channel, ts=turn.key.ts, deed=aim.deed)
@@ -284,16 +282,14 @@ class Controls:
             )
         except AskedTooFast as error:
             if turn := await self._recorded(question.key):
-                self._refuse(error, turn, question.user, "edit")
+                self._refuse(turn, question.user, _too_fast(error, "edit"))
             return
         if corrected:
             event(log, "turn.corrected", channel=question.channel, ts=question.ts)
         self._go_on(corrected or await self._forgotten(question.key), question)
 
-    def _refuse(self, error: AskedTooFast, turn: Turn, user: str, asking: Asking) -> None:
+    def _refuse(self, turn: Turn, user: str, sentence: str) -> None:
         event(log, "wish.refused", channel=turn.key.channel, ts=turn.key.ts, user=user)
-        wait = error.first_at + MINUTE - datetime.now(UTC)
-        sentence = too_fast(error.most, wait=wait, asking=asking)
         self._tell(turn.key.channel, turn.private_thread_ts, user, sentence)
 
     def _go_on(self, turn: Turn | None, question: Question | None = None) -> None:
@@ -362,3 +358,8 @@ class Controls:
                 await self._teller.whisper(channel, thread_ts, user, sentence)
 
         self._errands.run(tell())
+
+
+def _too_fast(error: AskedTooFast, asking: Asking) -> str:
+    wait = error.first_at + MINUTE - datetime.now(UTC)
+    return too_fast(error.most, wait=wait, asking=asking)

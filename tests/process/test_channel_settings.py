@@ -454,22 +454,31 @@ async def test_model_without_a_price_evades_no_budget(stage: Stage, place: str) 
 # -- two people at once
 
 
+async def not_saved(stage: Stage, place: str, **fields: str) -> tuple[str, Mapping[str, Any]]:
+    """Chloe sends her form off, which was open when Ben wrote instructions: its id and the form
+    that she sees then."""
+    hers = await form(stage, place, ADMIN)
+    await set_up(stage, place, BEN, instructions=f"Please {SECRET}.")
+    await submit(stage, ADMIN, hers, **fields)
+    await stage.slack.until(lambda: front(stage, ADMIN)["title"]["text"] == "Not saved yet")
+    return hers, front(stage, ADMIN)
+
+
+async def save_after_all(stage: Stage, hers: str, shown: Mapping[str, Any]) -> None:
+    """With what the form holds by now, as Slack has it."""
+    await (await stage.slack.submit(ADMIN, hers, shown["state"]["values"])).wait()
+    await stage.slack.until(lambda: "Saved" in visible_text(front(stage, ADMIN)))
+
+
 async def test_what_two_people_change_at_once_is_saved_together_when_the_second_has_seen_it(
     stage: Stage, place: str
 ) -> None:
     """Chloe changes the temperature alone, and would put Ben's instructions back unseen."""
-    hers = await form(stage, place, ADMIN)
-    await set_up(stage, place, BEN, instructions=f"Please {SECRET}.")
-
-    await submit(stage, ADMIN, hers, temperature="1,1")
-    await stage.slack.until(lambda: front(stage, ADMIN)["title"]["text"] == "Not saved yet")
-    shown = front(stage, ADMIN)
+    hers, shown = await not_saved(stage, place, temperature="1,1")
     assert "<@U0BEN> wrote instructions" in visible_text(shown)
     assert shown["submit"]["text"] == views.SAVE_BOTH
 
-    untouched = shown["state"]["values"]  # as Slack holds it by now
-    await (await stage.slack.submit(ADMIN, hers, untouched)).wait()
-    await stage.slack.until(lambda: "Saved" in visible_text(front(stage, ADMIN)))
+    await save_after_all(stage, hers, shown)
 
     text = await said(stage, place, ANA, "")
     assert f"Please {SECRET}." in text
@@ -479,18 +488,12 @@ async def test_what_two_people_change_at_once_is_saved_together_when_the_second_
 async def test_what_both_have_written_is_overwritten_only_by_who_has_read_it(
     stage: Stage, place: str
 ) -> None:
-    hers = await form(stage, place, ADMIN)
-    await set_up(stage, place, BEN, instructions=f"Please {SECRET}.")
-
-    await submit(stage, ADMIN, hers, instructions="Be kind.")
-    await stage.slack.until(lambda: front(stage, ADMIN)["title"]["text"] == "Not saved yet")
-    shown = front(stage, ADMIN)
+    hers, shown = await not_saved(stage, place, instructions="Be kind.")
 
     assert f"Please {SECRET}." in visible_text(shown)
     assert shown["submit"]["text"] == views.SAVE_ANYWAY
     assert f"Please {SECRET}." in await said(stage, place, ANA, "")
-    await (await stage.slack.submit(ADMIN, hers, shown["state"]["values"])).wait()
-    await stage.slack.until(lambda: "Saved" in visible_text(front(stage, ADMIN)))
+    await save_after_all(stage, hers, shown)
     assert "Be kind." in await said(stage, place, ANA, "")
 
 
